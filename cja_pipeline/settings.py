@@ -1,0 +1,91 @@
+"""Where things are and how much machine they may use: one typed object from the environment and `.env`.
+
+Everything here is about the installation. Everything about the shop (time zone, channels, KPIs, sources)
+is data in ``cja_pipeline/config`` and may be overridden file by file in the folder that `CJA_CONFIG` names.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from functools import lru_cache
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Installation settings; each field is the environment variable ``CJA_<FIELD>``."""
+
+    model_config = SettingsConfigDict(env_prefix="CJA_", env_file=".env", extra="ignore")
+
+    home: Path = Field(
+        Path(".cja"), description="Folder for landings, warehouse, published copy and reports."
+    )
+    database_url: SecretStr | None = Field(None, description="SQLAlchemy URL of the serving database.")
+    warehouse: str | None = Field(None, description="DuckDB file of the warehouse; default in home.")
+    config: Path | None = Field(None, description="Folder whose YAML files replace the shipped ones.")
+    secret_key: SecretStr | None = Field(None, description="HMAC key for pseudonyms.")
+    memory_limit: str = Field("1500MB", description="DuckDB memory limit.")
+    threads: int = Field(default_factory=lambda: min(4, os.cpu_count() or 2), ge=1)
+    report_base_url: str | None = Field(None, description="Where reports are served, for links in the UI.")
+
+    @property
+    def landing_dir(self) -> Path:
+        return self.home / "landing"
+
+    @property
+    def world_dir(self) -> Path:
+        return self.home / "world"
+
+    @property
+    def reports_dir(self) -> Path:
+        return self.home / "reports"
+
+    @property
+    def warehouse_path(self) -> Path:
+        return Path(self.warehouse) if self.warehouse else self.home / "warehouse.duckdb"
+
+    @property
+    def published_path(self) -> Path:
+        return self.home / "published.db"
+
+    @property
+    def published_url(self) -> str:
+        if self.database_url:
+            return self.database_url.get_secret_value()
+        return f"sqlite:///{self.published_path}"
+
+    def hmac_key(self) -> bytes:
+        """The pseudonymisation key: `CJA_SECRET_KEY`, or a development key kept in home (mode 0600)."""
+        if self.secret_key:
+            return self.secret_key.get_secret_value().encode()
+        path = self.home / "development.key"
+        if not path.exists():
+            self.prepare()
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w") as handle:
+                handle.write(secrets.token_hex(32))
+        return path.read_text().strip().encode()
+
+    @property
+    def uses_development_key(self) -> bool:
+        return self.secret_key is None
+
+    def prepare(self) -> Settings:
+        """Create the home folder, readable by its owner only, and return self."""
+        self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return self
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """The process-wide settings; paths are made absolute so that later `chdir` calls change nothing."""
+    settings = Settings()
+    settings.home = settings.home.expanduser().resolve()
+    if settings.config is not None:
+        settings.config = settings.config.expanduser().resolve()
+        if not settings.config.is_dir():
+            raise NotADirectoryError(f"CJA_CONFIG names {settings.config}, which is not a folder.")
+    return settings

@@ -1,0 +1,128 @@
+"""The declared tables: one source for column order, types, descriptions, personal-data tags and keys.
+
+Each room declares its tables in ``tables*.yml`` beside its models. The warehouse writes by it, the Dagster UI
+shows it, publishing makes its DDL from it, and the data dictionary is printed from it.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from cja_pipeline.config import ConfigError, StrictModel, load_file
+
+PACKAGE = Path(__file__).parent
+ROOMS = ("validated", "customers", "kpis", "journey_maps")
+ColumnType = Literal["VARCHAR", "BIGINT", "INTEGER", "DOUBLE", "BOOLEAN", "DATE", "TIMESTAMP", "VARCHAR[]"]
+
+
+class Column(StrictModel):
+    """One declared column. `type` is a DuckDB type; `pii` marks personal data that never leaves its room."""
+
+    type: ColumnType | str = Field(pattern=r"^([A-Z]+(\[\])?|DECIMAL\(\d+,\s*\d+\))$")
+    description: str
+    pii: bool = False
+    nullable: bool = True
+
+
+class Declaration(StrictModel):
+    """A table as its YAML file declares it."""
+
+    description: str
+    grain: str
+    key: list[str]
+    columns: dict[str, Column]
+    published: bool | str = False
+    index: list[list[str]] = []
+
+
+class Table(Declaration):
+    """A declared table with its place: schema (the room) and name."""
+
+    schema_name: str
+    name: str
+
+    @property
+    def full_name(self) -> str:
+        return f"{self.schema_name}.{self.name}"
+
+    @property
+    def published_name(self) -> str | None:
+        """Name in the serving database, or None if the table stays in the warehouse."""
+        if self.published is True:
+            return self.name
+        return self.published or None
+
+    @property
+    def model_path(self) -> Path:
+        """The SQL model that makes this table, if it is made by one."""
+        return PACKAGE / self.schema_name / f"{self.name}.sql"
+
+    @cached_property
+    def pii_columns(self) -> list[str]:
+        return [name for name, column in self.columns.items() if column.pii]
+
+
+class TablesFile(StrictModel):
+    tables: dict[str, Declaration]
+
+
+def load_tables() -> dict[str, Table]:
+    """All declared tables by full name, for example ``customers.sessions``; quality tables are in ``validated``.
+
+    Raises:
+        ConfigError: a key column is not declared, or two tables claim one published name.
+    """
+    found: dict[str, Table] = {}
+    for room in ROOMS:
+        for path in sorted((PACKAGE / room).glob("tables*.yml")):
+            for name, declaration in load_file(path, TablesFile).tables.items():
+                schema, _, short = name.rpartition(".")
+                table = Table(schema_name=schema or room, name=short, **declaration.model_dump())
+                unknown = [key for key in table.key if key not in table.columns]
+                if unknown:
+                    raise ConfigError(f"{path}: {name}.key: {unknown} are not columns of the table")
+                found[table.full_name] = table
+    claimed: dict[str, str] = {}
+    for table in found.values():
+        public = table.published_name
+        if public and claimed.setdefault(public, table.full_name) != table.full_name:
+            raise ConfigError(f"{table.full_name} and {claimed[public]} both publish the name {public!r}")
+    return found
+
+
+class _Tables(dict[str, Table]):
+    """Loads on first use, so that importing this module costs nothing."""
+
+    _loaded = False
+
+    def _load(self) -> None:
+        if not self._loaded:
+            self._loaded = True
+            self.update(load_tables())
+
+    def __getitem__(self, key: str) -> Table:
+        self._load()
+        return super().__getitem__(key)
+
+    def __contains__(self, key: object) -> bool:
+        self._load()
+        return super().__contains__(key)
+
+    def __iter__(self):  # type: ignore[no-untyped-def]
+        self._load()
+        return super().__iter__()
+
+    def values(self):  # type: ignore[no-untyped-def]
+        self._load()
+        return super().values()
+
+    def published(self) -> dict[str, Table]:
+        """Tables of the serving database by their published name, in declaration order."""
+        return {table.published_name: table for table in self.values() if table.published_name}
+
+
+TABLES = _Tables()

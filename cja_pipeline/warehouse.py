@@ -1,0 +1,207 @@
+"""The store: run a model, replace a table, replace a window of days, read as pandas.
+
+One DuckDB file with one schema per room. It has one writer process at a time; people read published copies.
+All timestamps are naive UTC.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+from cja_pipeline.tables import TABLES, Table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SCHEMAS = ("config", "validated", "customers", "kpis", "journey_maps", "quality")
+LOCK_PATIENCE_SECONDS = 30.0
+
+
+class ModelError(RuntimeError):
+    """A model whose result does not have the declared columns; the message names table and columns."""
+
+
+class WarehouseBusyError(RuntimeError):
+    """Another process holds the warehouse file."""
+
+
+class Warehouse:
+    """An open warehouse. Use as a context manager; every method runs on its single connection."""
+
+    def __init__(self, path: Path | str, *, memory_limit: str = "1500MB", threads: int = 2) -> None:
+        self.path = path
+        self._depth = 0
+        if str(path) != ":memory:":
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+        self.connection = self._connect(str(path), {"memory_limit": memory_limit, "threads": threads})
+        if str(path) != ":memory:":
+            self.execute(f"SET temp_directory = '{_quote(str(path))}.tmp'")
+        self.execute("SET TimeZone = 'UTC'")
+        self.execute("SET autoinstall_known_extensions = false")
+        # insertion order is never relied upon: every model has a total ordering where order matters
+        self.execute("SET preserve_insertion_order = false")
+        for schema in SCHEMAS:
+            self.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+
+    @staticmethod
+    def _connect(path: str, config: dict[str, Any]) -> duckdb.DuckDBPyConnection:
+        deadline = time.monotonic() + LOCK_PATIENCE_SECONDS
+        while True:
+            try:
+                return duckdb.connect(path, config=config)
+            except duckdb.IOException as error:
+                if "lock" not in str(error).lower():
+                    raise
+                if time.monotonic() > deadline:
+                    raise WarehouseBusyError(
+                        f"{path} is held by another process (a nightly run?). It has one writer at a time: "
+                        "wait for that run to end, or read the published tables instead."
+                    ) from error
+                time.sleep(0.5)
+
+    def __enter__(self) -> Warehouse:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self.connection.close()
+
+    # --- plain SQL ---------------------------------------------------------------------------------
+    def execute(self, query: str, params: Sequence[Any] | dict[str, Any] | None = None) -> None:
+        """Run a statement, discarding its result."""
+        self.sql(query, params)
+
+    def sql(
+        self, query: str, params: Sequence[Any] | dict[str, Any] | None = None
+    ) -> duckdb.DuckDBPyConnection:
+        """Run a query and return the connection for ``fetchall()`` or ``df()``; fetch before the next call."""
+        return (
+            self.connection.execute(query, params) if params is not None else self.connection.execute(query)
+        )
+
+    def df(self, query: str, params: Sequence[Any] | dict[str, Any] | None = None) -> pd.DataFrame:
+        """The result of a query as a DataFrame."""
+        return self.sql(query, params).df()
+
+    def scalar(self, query: str, params: Sequence[Any] | dict[str, Any] | None = None) -> Any:
+        """The first value of the first row, or None."""
+        row = self.sql(query, params).fetchone()
+        return row[0] if row else None
+
+    def exists(self, table: str) -> bool:
+        """Whether ``schema.table`` is a table or view of this warehouse."""
+        schema, _, name = table.rpartition(".")
+        return bool(
+            self.scalar(
+                "SELECT count(*) FROM information_schema.tables WHERE table_schema = ? AND table_name = ?",
+                [schema, name],
+            )
+        )
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing; an inner transaction joins the outer one."""
+        if self._depth:
+            self._depth += 1
+            try:
+                yield
+            finally:
+                self._depth -= 1
+            return
+        self.execute("BEGIN TRANSACTION")
+        self._depth = 1
+        try:
+            yield
+        except BaseException:
+            self._depth = 0
+            self.execute("ROLLBACK")
+            raise
+        self._depth = 0
+        self.execute("COMMIT")
+
+    # --- declared tables ---------------------------------------------------------------------------
+    def build(self, name: str) -> int:
+        """Run the SQL model of a declared table and replace the table with its result; returns its rows."""
+        table = TABLES[name]
+        return self.replace(name, table.model_path.read_text(encoding="utf-8"))
+
+    def replace(self, name: str, select: str) -> int:
+        """Replace a declared table with the result of a SELECT, cast to the declared columns."""
+        table = TABLES[name]
+        columns = self._checked_columns(table, select)
+        with self.transaction():
+            self.execute(
+                f"CREATE OR REPLACE TABLE {name} AS SELECT {columns} FROM ({_bare(select)}\n) AS model"
+            )
+        return self.count(name)
+
+    def write(self, name: str, frame: pd.DataFrame) -> int:
+        """Replace a declared table with a DataFrame (missing declared columns are an error)."""
+        self.connection.register("incoming_frame", frame)
+        try:
+            return self.replace(name, "SELECT * FROM incoming_frame")
+        finally:
+            self.connection.unregister("incoming_frame")
+
+    def replace_window(self, name: str, select: str, *, column: str = "_dt", days: Sequence[dt.date]) -> int:
+        """Delete the rows of these days, then insert the SELECT's rows; returns the rows inserted."""
+        table = TABLES[name]
+        columns = self._checked_columns(table, select)
+        with self.transaction():
+            self.ensure(name)
+            self.execute(f"DELETE FROM {name} WHERE {column} IN (SELECT unnest(?::DATE[]))", [list(days)])
+            before = self.count(name)
+            self.execute(f"INSERT INTO {name} SELECT {columns} FROM ({_bare(select)}\n) AS model")
+            return self.count(name) - before
+
+    def ensure(self, name: str) -> None:
+        """Create an empty declared table if it is not there."""
+        table = TABLES[name]
+        body = ", ".join(f'"{column}" {spec.type}' for column, spec in table.columns.items())
+        self.execute(f"CREATE TABLE IF NOT EXISTS {name} ({body})")
+
+    def count(self, name: str) -> int:
+        return int(self.scalar(f"SELECT count(*) FROM {name}"))
+
+    def read(self, name: str) -> pd.DataFrame:
+        """A table as a DataFrame, by published name (``"customers"``) or by place (``"customers.sessions"``).
+
+        Raises:
+            KeyError: there is no such table; the message lists the published names.
+        """
+        if "." not in name:
+            published = TABLES.published()
+            if name not in published:
+                raise KeyError(f"no table {name!r}; there are: {', '.join(sorted(published))}")
+            name = published[name].full_name
+        return self.df(f"SELECT * FROM {name}")
+
+    def _checked_columns(self, table: Table, select: str) -> str:
+        present = [row[0] for row in self.sql(f"DESCRIBE {_bare(select)}").fetchall()]
+        missing = [column for column in table.columns if column not in present]
+        extra = [column for column in present if column not in table.columns]
+        if missing or extra:
+            raise ModelError(
+                f"{table.full_name}: the result lacks the declared columns {missing} "
+                f"and has the undeclared columns {extra}; correct the model or its tables.yml."
+            )
+        return ", ".join(
+            f'CAST("{column}" AS {spec.type}) AS "{column}"' for column, spec in table.columns.items()
+        )
+
+
+def _bare(select: str) -> str:
+    return select.strip().rstrip(";")
+
+
+def _quote(text: str) -> str:
+    return text.replace("'", "''")
