@@ -20,9 +20,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="CJA_", env_file=".env", extra="ignore")
 
-    home: Path = Field(
-        Path(".cja"), description="Folder for landings, warehouse, published copy and reports."
-    )
+    home: Path = Field(Path(".cja"), description="Folder of all data and reports.")
     database_url: SecretStr | None = Field(None, description="SQLAlchemy URL of the serving database.")
     warehouse: str | None = Field(None, description="DuckDB file of the warehouse; default in home.")
     config: Path | None = Field(None, description="Folder whose YAML files replace the shipped ones.")

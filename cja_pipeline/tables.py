@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
 
 from pydantic import Field
 
@@ -16,13 +15,13 @@ from cja_pipeline.config import ConfigError, StrictModel, load_file
 
 PACKAGE = Path(__file__).parent
 ROOMS = ("validated", "customers", "kpis", "journey_maps")
-ColumnType = Literal["VARCHAR", "BIGINT", "INTEGER", "DOUBLE", "BOOLEAN", "DATE", "TIMESTAMP", "VARCHAR[]"]
+COLUMN_TYPE = r"^(VARCHAR|BIGINT|INTEGER|DOUBLE|BOOLEAN|DATE|TIMESTAMP|DECIMAL\(\d+,\s*\d+\))(\[\])?$"
 
 
 class Column(StrictModel):
     """One declared column. `type` is a DuckDB type; `pii` marks personal data that never leaves its room."""
 
-    type: ColumnType | str = Field(pattern=r"^([A-Z]+(\[\])?|DECIMAL\(\d+,\s*\d+\))$")
+    type: str = Field(pattern=COLUMN_TYPE)
     description: str
     pii: bool = False
     nullable: bool = True
@@ -36,7 +35,7 @@ class Declaration(StrictModel):
     key: list[str]
     columns: dict[str, Column]
     published: bool | str = False
-    index: list[list[str]] = []
+    index: list[list[str]] = Field(default_factory=list)
 
 
 class Table(Declaration):
@@ -71,7 +70,7 @@ class TablesFile(StrictModel):
 
 
 def load_tables() -> dict[str, Table]:
-    """All declared tables by full name, for example ``customers.sessions``; quality tables are in ``validated``.
+    """All declared tables by full name, for example ``customers.sessions``.
 
     Raises:
         ConfigError: a key column is not declared, or two tables claim one published name.

@@ -83,10 +83,8 @@ class Warehouse:
     def sql(
         self, query: str, params: Sequence[Any] | dict[str, Any] | None = None
     ) -> duckdb.DuckDBPyConnection:
-        """Run a query and return the connection for ``fetchall()`` or ``df()``; fetch before the next call."""
-        return (
-            self.connection.execute(query, params) if params is not None else self.connection.execute(query)
-        )
+        """Run a query and return the connection for ``fetchall()`` or ``df()``; fetch before going on."""
+        return self.connection.execute(query) if params is None else self.connection.execute(query, params)
 
     def df(self, query: str, params: Sequence[Any] | dict[str, Any] | None = None) -> pd.DataFrame:
         """The result of a query as a DataFrame."""

@@ -5,6 +5,7 @@ A file of the same name in the folder that `CJA_CONFIG` names replaces the shipp
 
 from __future__ import annotations
 
+import datetime as dt
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -30,12 +31,13 @@ class StrictModel(BaseModel):
 
 
 class Shop(StrictModel):
-    """Who the numbers are about: name, reporting time zone, reporting currency, language of labels."""
+    """Who the numbers are about: name, reporting time zone and currency, language, start of history."""
 
     name: str
     time_zone: str
     currency: str
     language: str = "en"
+    first_day: dt.date | None = None
 
     @field_validator("time_zone")
     @classmethod

@@ -1,0 +1,1 @@
+"""How Dagster runs the rooms: partitions, resources, jobs, schedule, sensors, metadata."""

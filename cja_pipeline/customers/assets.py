@@ -1,0 +1,90 @@
+"""3_customer_view: one customer, one event log."""
+
+import dagster as dg
+
+from cja_pipeline.orchestration.rooms import Report, room_asset
+from cja_pipeline.settings import get_settings
+from cja_pipeline.warehouse import Warehouse
+
+GROUP = "3_customer_view"
+
+
+def customer_assets() -> list[dg.AssetsDefinition]:
+    """Identity first, then what each customer did, then who the customer is."""
+
+    def view(*tables: str, deps: list[str], kinds: frozenset[str] = frozenset({"duckdb", "sql"})):  # type: ignore[no-untyped-def]
+        return room_asset(
+            GROUP,
+            tables=[f"customers.{table}" for table in tables],
+            deps=deps,
+            kinds=set(kinds),
+            owner="team:customer-data",
+        )
+
+    @view(
+        "customer_identifiers",
+        "identity_links",
+        "visitor_map",
+        "identity_log",
+        deps=["web_events", "contacts", "crm_orders", "email_events"],
+        kinds=frozenset({"duckdb", "python"}),
+    )
+    def identity(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
+        """Which cookies, logins and addresses are one person.
+
+        Exact identifiers only; junk values never link; devices never merge people.
+        """
+        from cja_pipeline.customers.config import config_tables
+        from cja_pipeline.customers.identity import resolve_warehouse
+
+        config_tables(warehouse)
+        return Report(metadata=resolve_warehouse(warehouse, get_settings().hmac_key()))
+
+    @view("sessions", deps=["identity", "web_events"])
+    def sessions(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
+        """Visits to the website, with the channel that brought them."""
+        return _build(warehouse, "sessions")
+
+    @view("orders", deps=["identity", "crm_orders", "web_events"])
+    def orders(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
+        """Orders of each customer, web, store and phone."""
+        return _build(warehouse, "orders")
+
+    @view(
+        "feedback",
+        deps=["identity", "tickets", "surveys", "social_posts"],
+        kinds=frozenset({"duckdb", "python"}),
+    )
+    def feedback(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
+        """What customers say, with topic and sentiment."""
+        from cja_pipeline.customers.feedback import build_feedback
+
+        build_feedback(warehouse)
+        return Report()
+
+    @view("media", deps=["ad_insights", "social_posts", "email_events"])
+    def media(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
+        """What we showed, sent and spent, per campaign and day."""
+        return _build(warehouse, "media")
+
+    @view("touchpoints", deps=["sessions", "orders", "feedback", "email_events", "web_events"])
+    def touchpoints(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
+        """The one event log: every contact with a customer."""
+        return _build(warehouse, "touchpoints")
+
+    @view("stage_spells", deps=["touchpoints"])
+    def stage_spells(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
+        """When each customer was in which journey stage."""
+        return _build(warehouse, "stage_spells")
+
+    @view("customers", deps=["stage_spells", "touchpoints", "orders", "sessions", "identity", "contacts"])
+    def customers(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
+        """One row per customer: the golden record."""
+        return _build(warehouse, "customers")
+
+    return [identity, sessions, orders, feedback, media, touchpoints, stage_spells, customers]
+
+
+def _build(warehouse: Warehouse, name: str) -> Report:
+    warehouse.build(f"customers.{name}")
+    return Report()

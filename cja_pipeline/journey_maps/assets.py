@@ -1,0 +1,62 @@
+"""5_journey_maps: what people act on."""
+
+import base64
+
+import dagster as dg
+
+from cja_pipeline.orchestration.rooms import Report, room_asset
+from cja_pipeline.settings import get_settings
+from cja_pipeline.warehouse import Warehouse
+
+GROUP = "5_journey_maps"
+
+
+def journey_map_assets() -> list[dg.AssetsDefinition]:
+    """The scorecard, the map with its page, and the tables a BI tool reads."""
+
+    def drawn(*tables: str, deps: list[str], kinds: frozenset[str]):  # type: ignore[no-untyped-def]
+        return room_asset(
+            GROUP,
+            tables=[f"journey_maps.{table}" for table in tables],
+            deps=deps,
+            kinds=set(kinds),
+            owner="team:customer-experience",
+        )
+
+    @drawn("scorecard", deps=["kpi_values", "findings"], kinds=frozenset({"duckdb", "dashboard"}))
+    def scorecard(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
+        """The numbers the leadership meeting looks at."""
+        from cja_pipeline.journey_maps.scorecard import build_scorecard, scorecard_markdown
+
+        table = build_scorecard(warehouse)
+        return Report(metadata={"scorecard": dg.MetadataValue.md(scorecard_markdown(table))})
+
+    @drawn("journey_map", deps=["scorecard", "findings"], kinds=frozenset({"python", "report"}))
+    def journey_map(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
+        """The page: where customers go, stop, and why."""
+        from cja_pipeline.journey_maps.report import build_report
+
+        settings = get_settings()
+        report = build_report(warehouse, settings.reports_dir)
+        picture = base64.b64encode(report.preview).decode()
+        base = settings.report_base_url or "/reports"
+        return Report(
+            metadata={
+                "page": dg.MetadataValue.url(f"{base.rstrip('/')}/latest/journey_map.html"),
+                "page_file": dg.MetadataValue.path(str(report.latest)),
+                "preview": dg.MetadataValue.md(f"![Journey map](data:image/png;base64,{picture})"),
+                "headline": report.headline,
+                "page_kilobytes": report.kilobytes,
+            }
+        )
+
+    @drawn("customers", deps=["journey_map", "scorecard"], kinds=frozenset({"sqlite", "table"}))
+    def published(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
+        """The tables that a BI tool reads, replaced as a whole."""
+        from cja_pipeline.journey_maps.publish import publish
+
+        warehouse.build("journey_maps.customers")
+        rows = publish(warehouse, get_settings().published_url)
+        return Report(metadata={f"rows_{name}": count for name, count in rows.items()})
+
+    return [scorecard, journey_map, published]

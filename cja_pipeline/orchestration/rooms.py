@@ -1,0 +1,154 @@
+"""What every asset of the pipeline has in common, so that a room's ``assets.py`` says only what is its own.
+
+An asset's body receives the run and the open warehouse, writes its declared tables and returns what is
+worth telling. Opening, checking, counting, timing and reporting happen here, once.
+"""
+
+import inspect
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import dagster as dg
+
+from cja_pipeline.orchestration.metadata import definition_metadata, plain
+from cja_pipeline.orchestration.partitions import daily
+from cja_pipeline.orchestration.resources import Store
+from cja_pipeline.tables import TABLES
+from cja_pipeline.validated.suites import suite_checks
+from cja_pipeline.warehouse import Warehouse
+
+progress = logging.getLogger("cja_pipeline.progress")
+VENDOR_RETRY = dg.RetryPolicy(max_retries=2, delay=20, backoff=dg.Backoff.EXPONENTIAL)
+
+
+@dataclass
+class Report:
+    """What a body tells: metadata, results of its own checks, and rows if it writes no table."""
+
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    checks: Sequence[dg.AssetCheckResult] = ()
+    rows: int | None = None
+
+
+Body = Callable[[dg.AssetExecutionContext, Warehouse], Report]
+
+
+def room_asset(
+    group: str,
+    *,
+    tables: Sequence[str] = (),
+    deps: Sequence[str] = (),
+    kinds: set[str],
+    owner: str,
+    by_day: bool = False,
+    retry: dg.RetryPolicy | None = None,
+    own_checks: Mapping[str, str] | None = None,
+) -> Callable[[Body], dg.AssetsDefinition]:
+    """Make an asset: named after its body, described by its docstring, checked by the suites of its tables.
+
+    The suites run inside the step, so a failed blocking check stops everything downstream. `own_checks`
+    names further blocking checks (name -> description) whose results the body returns in its report.
+    """
+
+    def decorate(body: Body) -> dg.AssetsDefinition:
+        name = body.__name__
+        specs = [spec for table in tables for spec in _suite_specs(name, table)]
+        specs += [
+            dg.AssetCheckSpec(name=check, asset=name, description=text, blocking=True)
+            for check, text in (own_checks or {}).items()
+        ]
+
+        @dg.asset(
+            name=name,
+            group_name=group,
+            description=inspect.getdoc(body),
+            deps=list(deps),
+            kinds=kinds,
+            owners=[owner],
+            metadata=definition_metadata(list(tables)),
+            partitions_def=daily() if by_day else None,
+            backfill_policy=dg.BackfillPolicy.single_run() if by_day else None,
+            retry_policy=retry,
+            check_specs=specs,
+        )
+        def step(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult:
+            started = time.perf_counter()
+            with store.open() as warehouse:
+                report = body(context, warehouse)
+                rows = {table: warehouse.count(table) for table in tables}
+                results = [*_run_suites(warehouse, tables, context.run_id), *report.checks]
+            _log(name, started, sum(rows.values()) if tables else report.rows, results)
+            counts = {f"rows_{TABLES[table].name}": rows[table] for table in tables[1:]}
+            main = rows[tables[0]] if tables else report.rows
+            return dg.MaterializeResult(
+                metadata=plain({"dagster/row_count": main, **counts, **report.metadata}),
+                check_results=results,
+            )
+
+        return step
+
+    return decorate
+
+
+def _log(name: str, started: float, rows: int | None, results: Sequence[dg.AssetCheckResult]) -> None:
+    failed = [result for result in results if not result.passed]
+    progress.info(
+        name,
+        extra={
+            "step": name,
+            "rows": rows,
+            "seconds": time.perf_counter() - started,
+            "checks": len(results),
+            "warnings": [r.check_name for r in failed if r.severity == dg.AssetCheckSeverity.WARN],
+            "errors": [r.check_name for r in failed if r.severity == dg.AssetCheckSeverity.ERROR],
+        },
+    )
+
+
+def _check_name(table: str, check_id: str) -> str:
+    return f"{TABLES[table].name}__{check_id}".replace(".", "_").replace("-", "_")
+
+
+def _suite_specs(asset: str, table: str) -> list[dg.AssetCheckSpec]:
+    return [
+        dg.AssetCheckSpec(
+            name=_check_name(table, check["check_id"]),
+            asset=asset,
+            description=f"{check['description']} When red: {check['advice']}",
+            blocking=check["severity"] == "critical",
+        )
+        for check in suite_checks(table)
+    ]
+
+
+def _run_suites(warehouse: Warehouse, tables: Sequence[str], run_id: str) -> list[dg.AssetCheckResult]:
+    """Validate tables against their suites with Great Expectations; one Dagster result per expectation."""
+    if not any(suite_checks(table) for table in tables):
+        return []
+    from cja_pipeline.validated.runner import check
+
+    return [
+        dg.AssetCheckResult(
+            check_name=_check_name(table, outcome.check_id),
+            passed=bool(outcome.passed),
+            severity=dg.AssetCheckSeverity.ERROR
+            if outcome.severity == "critical"
+            else dg.AssetCheckSeverity.WARN,
+            metadata=plain(
+                {
+                    "expected": outcome.expected,
+                    "observed": outcome.observed,
+                    "rows_checked": outcome.rows_checked,
+                    "rows_failed": outcome.rows_failed,
+                    "share_failed_percent": 100 * (outcome.share_failed or 0.0),
+                    "what_to_do": outcome.advice,
+                    "error": outcome.error,
+                }
+            ),
+        )
+        for table in tables
+        for outcome in check(warehouse, table, run_id)
+    ]

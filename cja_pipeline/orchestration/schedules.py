@@ -1,0 +1,17 @@
+"""The night: 04:00 in the shop's time zone, clear of both clock changes, on by default."""
+
+import dagster as dg
+
+NIGHT_HOUR = 4
+
+
+def nightly_schedule(job: dg.UnresolvedAssetJobDefinition) -> dg.ScheduleDefinition:
+    """Runs the day that ended, every night; the zone comes from the partitions definition."""
+    return dg.build_schedule_from_partitioned_job(
+        job,
+        name="nightly",
+        description="Every night at 04:00 in the shop's time zone, for the business day that ended.",
+        hour_of_day=NIGHT_HOUR,
+        minute_of_hour=0,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+    )

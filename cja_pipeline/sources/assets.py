@@ -1,0 +1,80 @@
+"""1_sources: what the vendors sent, landed as received. One asset per kind of source."""
+
+import dagster as dg
+
+from cja_pipeline.orchestration.partitions import as_of, window_of
+from cja_pipeline.orchestration.rooms import VENDOR_RETRY, Report, room_asset
+from cja_pipeline.settings import get_settings
+from cja_pipeline.sources.registry import load_sources
+from cja_pipeline.warehouse import Warehouse
+
+GROUP = "1_sources"
+
+
+def source_assets() -> list[dg.AssetsDefinition]:
+    """Web analytics, CRM, e-mail and social: pull the window, restate the trailing days, land."""
+
+    def source(kind: str):  # type: ignore[no-untyped-def]
+        return room_asset(
+            GROUP,
+            kinds={"python", kind},
+            owner="team:data-eng",
+            by_day=True,
+            retry=VENDOR_RETRY,
+        )
+
+    @source("googleanalytics")
+    def web_analytics(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
+        """Web events, as Google Analytics exported them.
+
+        Each night restates the trailing days that the export still rewrites.
+        """
+        return _pull(context)
+
+    @source("hubspot")
+    def crm(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
+        """Contacts, orders, tickets and survey answers.
+
+        Every change since the last night, appended: older versions are never overwritten.
+        """
+        return _pull(context)
+
+    @source("email")
+    def email(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
+        """E-mails received, opened and clicked.
+
+        Each night restates the trailing days, because opens and clicks trickle in.
+        """
+        return _pull(context)
+
+    @source("facebook")
+    def social(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
+        """Adverts, posts and comments on social media.
+
+        Each night restates four weeks, because ad platforms keep attributing conversions.
+        """
+        return _pull(context)
+
+    return [web_analytics, crm, email, social]
+
+
+def _pull(context: dg.AssetExecutionContext) -> Report:
+    from cja_pipeline.sources import pull
+
+    settings = get_settings().prepare()
+    name = context.asset_key.to_user_string()
+    window = window_of(context)
+    reports = pull(
+        load_sources()[name], window, as_of(window), settings.landing_dir, world=settings.world_dir
+    )
+    return Report(
+        rows=sum(report.rows for report in reports),
+        metadata={
+            "from_day": window.start.isoformat(),
+            "to_day": window.end.isoformat(),
+            "retries": sum(report.retries for report in reports),
+            "rejected_rows": sum(report.rejected_rows for report in reports),
+            "megabytes": sum(report.bytes for report in reports) / 1e6,
+            **{f"rows_{report.stream}": report.rows for report in reports},
+        },
+    )

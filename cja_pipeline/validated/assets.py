@@ -1,0 +1,96 @@
+"""2_validated: typed rows that passed their rules; the others are in quarantine with a reason."""
+
+import dagster as dg
+
+from cja_pipeline.orchestration.partitions import window_of
+from cja_pipeline.orchestration.rooms import Report, room_asset
+from cja_pipeline.settings import get_settings
+from cja_pipeline.warehouse import Warehouse
+
+GROUP = "2_validated"
+CONSERVED = {
+    "nothing_lost": "offered = accepted + rejected; accepted = valid + quarantined + duplicate + late."
+}
+
+
+def validated_assets() -> list[dg.AssetsDefinition]:
+    """One asset per typed table; social posts and their comments share one."""
+
+    def validated(source: str, *tables: str):  # type: ignore[no-untyped-def]
+        return room_asset(
+            GROUP,
+            tables=[f"validated.{table}" for table in tables],
+            deps=[source],
+            kinds={"duckdb", "greatexpectations"},
+            owner="team:data-eng",
+            by_day=True,
+            own_checks=CONSERVED,
+        )
+
+    @validated("web_analytics", "web_events")
+    def web_events(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
+        """What visitors did on the website, checked."""
+        return _load(context, warehouse, "web_events")
+
+    @validated("crm", "contacts")
+    def contacts(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
+        """People the CRM knows, every version."""
+        return _load(context, warehouse, "contacts")
+
+    @validated("crm", "crm_orders")
+    def crm_orders(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
+        """Orders from web, store and phone, every version."""
+        return _load(context, warehouse, "crm_orders")
+
+    @validated("crm", "tickets")
+    def tickets(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
+        """What customers asked the service team."""
+        return _load(context, warehouse, "tickets")
+
+    @validated("crm", "surveys")
+    def surveys(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
+        """Answers to satisfaction and recommendation surveys."""
+        return _load(context, warehouse, "surveys")
+
+    @validated("email", "email_events")
+    def email_events(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
+        """What happened to each e-mail we sent."""
+        return _load(context, warehouse, "email_events")
+
+    @validated("social", "ad_insights")
+    def ad_insights(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
+        """What each advert showed, cost and brought, by day."""
+        return _load(context, warehouse, "ad_insights")
+
+    @validated("social", "social_posts", "social_comments")
+    def social_posts(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
+        """Our posts on social media and what people replied."""
+        return _load(context, warehouse, "social_posts", "social_comments")
+
+    return [web_events, contacts, crm_orders, tickets, surveys, email_events, ad_insights, social_posts]
+
+
+def _load(context: dg.AssetExecutionContext, warehouse: Warehouse, *tables: str) -> Report:
+    from cja_pipeline.validated.load import load
+
+    settings = get_settings()
+    days = window_of(context).days()
+    loads = [
+        load(warehouse, f"validated.{table}", settings.landing_dir, days, context.run_id) for table in tables
+    ]
+    return Report(
+        metadata={
+            "offered": sum(one.offered for one in loads),
+            "valid": sum(one.valid for one in loads),
+            "quarantined": sum(one.quarantined for one in loads),
+            "duplicates": sum(one.duplicate for one in loads),
+            "days_loaded": max(len(one.days) for one in loads),
+        },
+        checks=[
+            dg.AssetCheckResult(
+                check_name="nothing_lost",
+                passed=all(bool(one.conserved) for one in loads),
+                metadata={"offered": sum(one.offered for one in loads)},
+            )
+        ],
+    )
