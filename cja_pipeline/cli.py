@@ -1,10 +1,149 @@
-"""`cja`: the command line."""
+"""`cja`: the command line. Each command is thin: read the options, call, print; imports happen inside."""
 
 from __future__ import annotations
 
+import datetime as dt
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
 import click
 
+DAY = click.DateTime(formats=["%Y-%m-%d"])
 
-@click.group()
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="cja_pipeline")
 def main() -> None:
-    """Customer-journey analytics from the command line."""
+    """Customer-journey analytics from the command line. Start with: cja demo"""
+    os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
+
+
+def _console() -> Any:
+    from rich.console import Console
+
+    return Console(soft_wrap=False)
+
+
+def _fail(error: Exception) -> None:
+    """Say what is wrong in one red paragraph and leave with status 1, without a stack trace."""
+    click.secho(str(error), fg="red", err=True)
+    sys.exit(1)
+
+
+@main.command()
+@click.option("--customers", type=click.IntRange(50), help="People in the simulated shop [default: 20000].")
+@click.option("--days", type=click.IntRange(7), help="Days of history [default: 90].")
+@click.option("--seed", type=int, help="Seed of the simulated world [default: 7].")
+@click.option(
+    "--nights", type=click.IntRange(0), default=2, show_default=True, help="Last days run one by one."
+)
+def demo(customers: int | None, days: int | None, seed: int | None, nights: int) -> None:
+    """Simulate a shop and run its history through the nightly job.
+
+    Example: cja demo --customers 2000 --days 30
+    """
+    from cja_pipeline.demo import run_demo
+    from cja_pipeline.settings import get_settings
+
+    try:
+        ok = run_demo(get_settings(), _console(), customers=customers, days=days, seed=seed, nights=nights)
+    except (ValueError, OSError) as error:
+        _fail(error)
+    sys.exit(0 if ok else 1)
+
+
+@main.command()
+@click.option("--from", "start", type=DAY, help="First business day [default: yesterday].")
+@click.option("--to", "end", type=DAY, help="Last business day [default: the first].")
+def run(start: dt.datetime | None, end: dt.datetime | None) -> None:
+    """Run the nightly job for a day or a range, without the UI.
+
+    Example: cja run --from 2026-03-01 --to 2026-03-07
+    """
+    from cja_pipeline.demo import print_summary, run_days
+    from cja_pipeline.history import first_day, today
+    from cja_pipeline.settings import get_settings
+
+    first = start.date() if start else today() - dt.timedelta(days=1)
+    last = end.date() if end else first
+    if not first_day() <= first <= last < today():
+        _fail(
+            ValueError(
+                f"{first} to {last}: expected complete business days between {first_day()} "
+                f"(start of history) and {today() - dt.timedelta(days=1)} (yesterday)."
+            )
+        )
+    console = _console()
+    ok = run_days(console, first, last)
+    if ok:
+        print_summary(get_settings(), console)
+    sys.exit(0 if ok else 1)
+
+
+@main.command()
+@click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True)
+@click.option("--read-only", is_flag=True, help="Look, but launch nothing: for stakeholders.")
+def up(port: int, read_only: bool) -> None:
+    """Open the Dagster UI and the reports at http://127.0.0.1:3000, with the schedule running.
+
+    Example: cja up --port 3000
+    """
+    from cja_pipeline.orchestration.nightly import dagster_home
+
+    home = dagster_home()
+    workspace = home / "workspace.yaml"
+    if not workspace.exists():
+        workspace = Path("workspace.yaml").resolve()
+    click.echo(f"Dagster UI   http://127.0.0.1:{port}")
+    click.echo(f"Journey map  http://127.0.0.1:{port}/reports/latest/journey_map.html")
+    click.echo("Stop with Ctrl-C.")
+    python = [sys.executable, "-m"]
+    server = [*python, "cja_pipeline.serve", str(port), str(workspace), *(["--read-only"] * read_only)]
+    daemon = [*python, "dagster._daemon", "run", "-w", str(workspace), "--log-level", "warning"]
+    children = [subprocess.Popen(command) for command in ([server] if read_only else [server, daemon])]  # noqa: S603
+    try:
+        sys.exit(children[0].wait())
+    except KeyboardInterrupt:
+        click.echo("Stopping.")
+    finally:
+        for child in children:
+            child.terminate()
+        for child in children:
+            child.wait(timeout=30)
+
+
+@main.command("mock-server")
+@click.option("--port", type=click.IntRange(1, 65535), default=8765, show_default=True)
+@click.option("--faults", help="Faults to inject, for example 429:0.05,500:0.02,trunc:0.01")
+def mock_server(port: int, faults: str | None) -> None:
+    """Serve the mocked vendors over real HTTP on 127.0.0.1.
+
+    Point a source's base_url to http://127.0.0.1:8765/<vendor> to use it. Example: cja mock-server
+    """
+    import uvicorn
+
+    from cja_pipeline.settings import get_settings
+    from cja_pipeline.simulator.ensure import ensure_world
+    from cja_pipeline.simulator.mocks import app
+
+    world = get_settings().prepare().world_dir
+    ensure_world(world, progress=click.echo)
+    click.echo(f"Mocked vendors at http://127.0.0.1:{port}/ga4, /hubspot, /klaviyo, /meta. Stop with Ctrl-C.")
+    uvicorn.run(app(world, faults), host="127.0.0.1", port=port, log_level="warning")
+
+
+@main.command()
+@click.option("--customers", type=click.IntRange(50), default=20_000, show_default=True)
+@click.option("--days", type=click.IntRange(7), default=90, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def bench(customers: int, days: int, as_json: bool) -> None:
+    """Measure each room: rows, seconds, rows per second, peak memory.
+
+    Example: cja bench --customers 20000 --days 90
+    """
+    from cja_pipeline.bench import run_bench
+
+    sys.exit(0 if run_bench(_console(), customers=customers, days=days, as_json=as_json) else 1)

@@ -100,8 +100,8 @@ class _Tables(dict[str, Table]):
 
     def _load(self) -> None:
         if not self._loaded:
-            self._loaded = True
             self.update(load_tables())
+            self._loaded = True
 
     def __getitem__(self, key: str) -> Table:
         self._load()

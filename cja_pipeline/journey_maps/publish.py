@@ -51,9 +51,11 @@ def publish(warehouse: Warehouse, url: str) -> dict[str, int]:
                 target = declared_table(name, table)
                 _prepare(connection, target)
                 rows[name] = _fill(connection, target, warehouse, table)
-    except sa.exc.SQLAlchemyError as error:
+    except (sa.exc.SQLAlchemyError, engine.dialect.loaded_dbapi.Error) as error:
         place = sa.engine.make_url(url).render_as_string(hide_password=True)
-        raise PublishError(f"cannot publish to {place}: {type(error).__name__}: {error.args[:1]}") from error
+        # the driver's text may hold row values, so only its kind is told
+        cause = getattr(error, "orig", None) or error
+        raise PublishError(f"cannot publish to {place}: {type(cause).__name__}") from error
     finally:
         engine.dispose()
     return rows

@@ -6,13 +6,13 @@ worth telling. Opening, checking, counting, timing and reporting happen here, on
 
 import inspect
 import logging
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import dagster as dg
 
+from cja_pipeline.machine import Cost, Meter
 from cja_pipeline.orchestration.metadata import definition_metadata, plain
 from cja_pipeline.orchestration.partitions import daily
 from cja_pipeline.orchestration.resources import Store
@@ -75,12 +75,12 @@ def room_asset(
             check_specs=specs,
         )
         def step(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult:
-            started = time.perf_counter()
+            meter = Meter()
             with store.open() as warehouse:
                 report = body(context, warehouse)
                 rows = {table: warehouse.count(table) for table in tables}
                 results = [*_run_suites(warehouse, tables, context.run_id), *report.checks]
-            _log(name, started, sum(rows.values()) if tables else report.rows, results)
+            _log(group, name, meter.read(), sum(rows.values()) if tables else report.rows, results)
             counts = {f"rows_{TABLES[table].name}": rows[table] for table in tables[1:]}
             main = rows[tables[0]] if tables else report.rows
             return dg.MaterializeResult(
@@ -93,19 +93,21 @@ def room_asset(
     return decorate
 
 
-def _log(name: str, started: float, rows: int | None, results: Sequence[dg.AssetCheckResult]) -> None:
+def _log(
+    group: str, name: str, cost: Cost, rows: int | None, results: Sequence[dg.AssetCheckResult]
+) -> None:
+    """One progress record per finished step, for whoever watches (the command line, the benchmark)."""
     failed = [result for result in results if not result.passed]
-    progress.info(
-        name,
-        extra={
-            "step": name,
-            "rows": rows,
-            "seconds": time.perf_counter() - started,
-            "checks": len(results),
-            "warnings": [r.check_name for r in failed if r.severity == dg.AssetCheckSeverity.WARN],
-            "errors": [r.check_name for r in failed if r.severity == dg.AssetCheckSeverity.ERROR],
-        },
-    )
+    record = {
+        "group": group,
+        "step": name,
+        "rows": rows or 0,
+        "cost": cost,
+        "checks": len(results),
+        "warnings": [r.check_name for r in failed if r.severity == dg.AssetCheckSeverity.WARN],
+        "errors": [r.check_name for r in failed if r.severity == dg.AssetCheckSeverity.ERROR],
+    }
+    progress.info(name, extra={"record": record})
 
 
 def _check_name(table: str, check_id: str) -> str:

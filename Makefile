@@ -1,0 +1,55 @@
+# Each target builds what it needs by itself: `make demo` and `make test` work from a fresh clone.
+# uv is used where it is installed, else Python's own venv and pip.
+
+VENV ?= .venv
+PYTHON ?= python3
+BIN := $(VENV)/bin
+UV := $(shell command -v uv 2>/dev/null)
+
+ifdef UV
+make_venv = uv venv --quiet --python "$(PYTHON)" --allow-existing $(VENV)
+install = uv pip install --quiet --compile-bytecode --python $(BIN)/python
+else
+make_venv = $(PYTHON) -m venv $(VENV)
+install = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+endif
+
+.PHONY: demo up test check lock clean
+
+demo: $(VENV)/.ready          ## simulate a shop, run its history, draw the journey map
+	$(BIN)/cja demo
+
+up: $(VENV)/.ready            ## the Dagster UI and the reports at http://127.0.0.1:3000
+	$(BIN)/cja up
+
+test: $(VENV)/.ready-test     ## every test, including browser and PostgreSQL where they can run
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.ready-dev     ## linter, formatter, types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+$(VENV)/.ready: requirements.lock pyproject.toml
+	$(make_venv)
+	$(install) --require-hashes -r requirements.lock
+	$(install) --no-deps --editable .
+	touch $@
+
+$(VENV)/.ready-test: requirements-test.lock $(VENV)/.ready
+	$(install) --require-hashes -r requirements-test.lock
+	touch $@
+
+$(VENV)/.ready-dev: requirements-dev.lock $(VENV)/.ready
+	$(install) --require-hashes -r requirements-dev.lock
+	touch $@
+
+lock:                         ## refresh the locks (hashes only, no index addresses)
+	for extra in "" test dev; do \
+	  uv pip compile pyproject.toml --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+	    --no-emit-index-url --no-emit-find-links --no-annotate --no-header \
+	    $${extra:+--extra $$extra} -o requirements$${extra:+-$$extra}.lock || exit 1; \
+	done
+
+clean:                        ## remove the environment and everything a run made
+	rm -rf $(VENV) .cja build *.egg-info

@@ -1,0 +1,88 @@
+"""Measure the pipeline room by room on a simulated shop of a chosen size, in a folder of its own."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from cja_pipeline.console import print_json, print_table, watching
+from cja_pipeline.machine import Meter
+from cja_pipeline.settings import get_settings
+
+
+def run_bench(console: Console, *, customers: int, days: int, as_json: bool = False) -> bool:
+    """Build a world, run its whole history as one run, print the cost of each room; True on success.
+
+    Seconds and CPU seconds are of this process; the peak is the resident memory while the room worked.
+    """
+    with tempfile.TemporaryDirectory(prefix="cja-bench-") as folder:
+        os.environ["CJA_HOME"] = folder
+        os.environ.pop("DAGSTER_HOME", None)
+        get_settings.cache_clear()
+        rows, ok = _measure(Path(folder), customers, days)
+    if as_json:
+        print_json(rows)
+        return ok
+    print_table(
+        console,
+        f"{customers:,} customers, {days} days",
+        ["room", "rows", "seconds", "CPU s", "rows/s", "peak MB"],
+        [
+            [
+                row["room"],
+                row["rows"],
+                row["seconds"],
+                row["cpu_seconds"],
+                row["rows_per_second"],
+                row["peak_mb"],
+            ]
+            for row in rows
+        ],
+    )
+    return ok
+
+
+def _measure(home: Path, customers: int, days: int) -> tuple[list[dict[str, Any]], bool]:
+    from cja_pipeline.orchestration.nightly import run_nights
+    from cja_pipeline.simulator.ensure import ensure_world
+
+    meter = Meter()
+    first, last = ensure_world(home / "world", customers=customers, days=days)
+    world = meter.read()
+    whole = Meter()
+    with watching(Console(quiet=True)) as records:
+        ok = run_nights(first, last, reason="bench")
+    total = whole.read()
+    rooms: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for record in records:
+        rooms[record["group"]].append(record)
+    rows = [_row("0_simulator", 0, world.seconds, world.cpu_seconds, world.peak_mb)]
+    rows += [
+        _row(
+            room,
+            sum(step["rows"] for step in steps),
+            sum(step["cost"].seconds for step in steps),
+            sum(step["cost"].cpu_seconds for step in steps),
+            max(step["cost"].peak_mb for step in steps),
+        )
+        for room, steps in sorted(rooms.items())
+    ]
+    peak = max(row["peak_mb"] for row in rows[1:]) if len(rows) > 1 else total.peak_mb
+    done = sum(row["rows"] for row in rows)
+    return [*rows, _row("night as a whole", done, total.seconds, total.cpu_seconds, peak)], ok
+
+
+def _row(room: str, rows: int, seconds: float, cpu: float, peak: float) -> dict[str, Any]:
+    return {
+        "room": room,
+        "rows": rows,
+        "seconds": round(seconds, 1),
+        "cpu_seconds": round(cpu, 1),
+        "rows_per_second": round(rows / seconds) if seconds and rows else None,
+        "peak_mb": round(peak),
+    }

@@ -1,0 +1,75 @@
+"""What a person sees in the terminal: a line per finished step, tables, and where things are."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+PROGRESS = "cja_pipeline.progress"
+
+
+class _Lines(logging.Handler):
+    """Prints one line per finished step and keeps the records."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(logging.INFO)
+        self.console = console
+        self.records: list[dict[str, Any]] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        found = getattr(record, "record", None)
+        if found is None:
+            self.console.print(record.getMessage(), style="red" if record.levelno >= logging.ERROR else None)
+            return
+        self.records.append(found)
+        notes = [f"{found['checks']} checks"] if found["checks"] else []
+        notes += [f"[yellow]{len(found['warnings'])} warned[/]"] if found["warnings"] else []
+        notes += (
+            [f"[red]{len(found['errors'])} failed: {', '.join(found['errors'])}[/]"]
+            if found["errors"]
+            else []
+        )
+        self.console.print(
+            f"  {found['group'][2:]:14} {found['step']:16} {found['rows']:>11,} rows "
+            f"{found['cost'].seconds:>7.1f} s   {', '.join(notes)}",
+            highlight=False,
+        )
+
+
+@contextmanager
+def watching(console: Console) -> Iterator[list[dict[str, Any]]]:
+    """Print progress while the block runs; yields the list that fills with the steps' records."""
+    handler = _Lines(console)
+    logger = logging.getLogger(PROGRESS)
+    before, propagate = logger.level, logger.propagate
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    try:
+        yield handler.records
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)
+        logger.propagate = propagate
+
+
+def print_table(console: Console, title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """A plain table; columns whose values are all numbers are right-aligned."""
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    for index, column in enumerate(columns):
+        numeric = bool(rows) and all(isinstance(row[index], int | float) for row in rows)
+        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*("" if value is None else str(value) for value in row))
+    console.print(table)
+
+
+def print_json(value: Any) -> None:
+    """Machine-readable output: one JSON document on standard output."""
+    print(json.dumps(value, indent=2, default=str, ensure_ascii=False))

@@ -1,0 +1,70 @@
+"""A wrong setting is answered with file, line, key and what was expected."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cja_pipeline import config
+from cja_pipeline.config import ConfigError, Shop, load_config, load_config_dir
+from cja_pipeline.settings import get_settings
+
+
+@pytest.fixture
+def override(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "config"
+    folder.mkdir()
+    monkeypatch.setenv("CJA_CONFIG", str(folder))
+    get_settings.cache_clear()
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name: A\ncurrency: EUR\n", "time_zone: this key is required and missing"),
+        ("name: A\ntime_zone: Berlin\ncurrency: EUR\n", r"line 2: time_zone: expected an IANA time zone"),
+        ("name: A\ntime_zone: UTC\ncurrency: EUR\nzone: x\n", r"line 4: zone: unknown key"),
+        ("name: [\n", "not valid YAML"),
+    ],
+)
+def test_faults_are_named(override: Path, text: str, message: str) -> None:
+    (override / "shop.yml").write_text(text)
+    with pytest.raises(ConfigError, match=message) as caught:
+        load_config("shop.yml", Shop)
+    assert str(override / "shop.yml") in str(caught.value)
+
+
+def test_an_override_replaces_the_shipped_file(override: Path) -> None:
+    assert load_config("shop.yml", Shop).name == "Nordlicht Outdoor"
+    (override / "shop.yml").write_text("name: B\ntime_zone: America/New_York\ncurrency: USD\n")
+    assert load_config("shop.yml", Shop).currency == "USD"
+
+
+def test_a_folder_is_extended_by_further_files(override: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shipped = override.parent / "shipped" / "shops"
+    shipped.mkdir(parents=True)
+    (override / "shops").mkdir()
+    (shipped / "a.yml").write_text("name: A\ntime_zone: UTC\ncurrency: EUR\n")
+    (override / "shops" / "b.yml").write_text("name: B\ntime_zone: UTC\ncurrency: EUR\n")
+    monkeypatch.setattr(config, "SHIPPED", shipped.parent)
+    assert [one.name for one in load_config_dir("shops", Shop)] == ["A", "B"]
+
+
+def test_a_config_folder_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
+    monkeypatch.setenv("CJA_CONFIG", str(home / "nowhere"))
+    get_settings.cache_clear()
+    with pytest.raises(NotADirectoryError, match="nowhere"):
+        get_settings()
+
+
+def test_the_development_key_is_private_and_kept(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CJA_SECRET_KEY")
+    get_settings.cache_clear()
+    settings = get_settings()
+    key = settings.hmac_key()
+    assert key == settings.hmac_key()
+    assert len(key) == 64
+    assert (home / "development.key").stat().st_mode & 0o077 == 0
+    assert home.stat().st_mode & 0o077 == 0

@@ -1,0 +1,109 @@
+"""The store replaces windows as a whole, holds models to their declaration, and a failure leaves nothing."""
+
+from __future__ import annotations
+
+import datetime as dt
+import subprocess
+import sys
+
+import duckdb
+import pandas as pd
+import pytest
+
+from cja_pipeline import tables
+from cja_pipeline.tables import TABLES, Column, Table
+from cja_pipeline.warehouse import ModelError, Warehouse
+
+
+@pytest.fixture
+def visits(monkeypatch: pytest.MonkeyPatch) -> Table:
+    TABLES.values()  # load the shipped ones first
+    table = Table(
+        schema_name="kpis",
+        name="visits",
+        description="Visits.",
+        grain="day",
+        key=["day"],
+        columns={
+            "day": Column(type="DATE", description="Day."),
+            "visits": Column(type="BIGINT", description="Visits."),
+        },
+        published=False,
+    )
+    monkeypatch.setitem(TABLES, "kpis.visits", table)
+    return table
+
+
+def rows(*pairs: tuple[int, int]) -> str:
+    values = ", ".join(f"(DATE '2026-03-{day:02}', {visits})" for day, visits in pairs)
+    return f"SELECT * FROM (VALUES {values}) AS t (day, visits)"
+
+
+def test_a_window_is_replaced_and_the_rest_stays(warehouse: Warehouse, visits: Table) -> None:
+    warehouse.replace("kpis.visits", rows((1, 10), (2, 20), (3, 30)))
+    days = [dt.date(2026, 3, 2), dt.date(2026, 3, 3)]
+    for _ in range(2):  # again gives the same
+        written = warehouse.replace_window("kpis.visits", rows((2, 21)), column="day", days=days)
+        assert written == 1
+        found = warehouse.sql("SELECT day, visits FROM kpis.visits ORDER BY day").fetchall()
+        assert found == [(dt.date(2026, 3, 1), 10), (dt.date(2026, 3, 2), 21)]
+
+
+def test_a_failed_transaction_leaves_the_old_rows(warehouse: Warehouse, visits: Table) -> None:
+    warehouse.replace("kpis.visits", rows((1, 10)))
+
+    def replace_and_fail() -> None:
+        with warehouse.transaction():
+            warehouse.replace_window("kpis.visits", rows((1, 99)), column="day", days=[dt.date(2026, 3, 1)])
+            warehouse.execute("SELECT CAST('x' AS INTEGER)")
+
+    with pytest.raises(duckdb.ConversionException):
+        replace_and_fail()
+    assert warehouse.sql("SELECT visits FROM kpis.visits").fetchall() == [(10,)]
+
+
+def test_an_undeclared_or_missing_column_is_named(warehouse: Warehouse, visits: Table) -> None:
+    with pytest.raises(ModelError, match=r"lacks .*\['visits'\].* undeclared columns \['hits'\]"):
+        warehouse.replace("kpis.visits", "SELECT DATE '2026-03-01' AS day, 1 AS hits")
+
+
+def test_a_frame_is_written_in_declared_order_and_type(warehouse: Warehouse, visits: Table) -> None:
+    frame = pd.DataFrame({"visits": [7.0], "day": [pd.Timestamp("2026-03-01")]})
+    warehouse.write("kpis.visits", frame)
+    assert warehouse.sql("SELECT * FROM kpis.visits").fetchall() == [(dt.date(2026, 3, 1), 7)]
+
+
+def test_an_unknown_table_is_answered_with_the_known_ones(warehouse: Warehouse) -> None:
+    with pytest.raises(KeyError, match="kpi_values"):
+        warehouse.read("kpi_valeus")
+
+
+def test_a_killed_writer_leaves_the_last_commit(tmp_path, visits: Table) -> None:
+    path = tmp_path / "w.duckdb"
+    with Warehouse(path) as store:
+        store.replace("kpis.visits", rows((1, 10)))
+    child = f"""
+import os, signal
+from cja_pipeline.warehouse import Warehouse
+store = Warehouse({str(path)!r})
+store.execute("BEGIN TRANSACTION")
+store.execute("DELETE FROM kpis.visits")
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    assert subprocess.run([sys.executable, "-c", child], check=False).returncode == -9
+    with Warehouse(path) as store:
+        assert store.count("kpis.visits") == 1
+
+
+def test_every_declared_table_is_complete() -> None:
+    for table in tables.load_tables().values():
+        assert table.description.strip(), table.full_name
+        assert len(table.description.split(". ")[0]) <= 60, f"{table.full_name}: first sentence too long"
+        assert table.columns, table.full_name
+        for name, column in table.columns.items():
+            assert column.description.strip(), f"{table.full_name}.{name}"
+
+
+def test_no_published_column_is_personal() -> None:
+    for name, table in TABLES.published().items():
+        assert not table.pii_columns, f"{name} would publish {table.pii_columns}"
