@@ -92,8 +92,8 @@ class Warehouse:
 
     def scalar(self, query: str, params: Sequence[Any] | dict[str, Any] | None = None) -> Any:
         """The first value of the first row, or None."""
-        row = self.sql(query, params).fetchone()
-        return row[0] if row else None
+        rows = self.sql(query, params).fetchall()  # an unfinished result would block the connection
+        return rows[0][0] if rows else None
 
     def exists(self, table: str) -> bool:
         """Whether ``schema.table`` is a table or view of this warehouse."""
