@@ -147,3 +147,7 @@ def bench(customers: int, days: int, as_json: bool) -> None:
     from cja_pipeline.bench import run_bench
 
     sys.exit(0 if run_bench(_console(), customers=customers, days=days, as_json=as_json) else 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -41,3 +42,43 @@ def warehouse() -> Iterator[Warehouse]:
     """An empty warehouse in memory."""
     with Warehouse(":memory:") as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def small_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The simulated world that the end-to-end tests share; read-only."""
+    from cja_pipeline.simulator.ensure import ensure_world
+
+    folder = tmp_path_factory.mktemp("world") / "world"
+    ensure_world(folder, customers=CUSTOMERS, days=DAYS, seed=7, start=START)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def night(tmp_path_factory: pytest.TempPathFactory, small_world: Path) -> Path:
+    """A home in which the nightly job ran over the whole history, in one run; do not write to it."""
+    from cja_pipeline.orchestration.nightly import run_nights
+
+    before = dict(os.environ)
+    home = tmp_path_factory.mktemp("night") / "home"
+    use_home(home)
+    home.mkdir()
+    shutil.copytree(small_world, home / "world")
+    assert run_nights(START, START + dt.timedelta(days=DAYS - 1), reason="test")
+    os.environ.clear()
+    os.environ.update(before)
+    get_settings.cache_clear()
+    return home
+
+
+@pytest.fixture
+def night_copy(night: Path, tmp_path: Path) -> Iterator[Path]:
+    """A copy of that home, in use by this process, free to be changed."""
+    before = dict(os.environ)
+    home = tmp_path / "home"
+    shutil.copytree(night, home)
+    use_home(home)
+    yield home
+    os.environ.clear()
+    os.environ.update(before)
+    get_settings.cache_clear()
