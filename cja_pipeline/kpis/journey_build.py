@@ -1,0 +1,167 @@
+"""Builders of the journey tables: funnel, paths, transitions, durations and cohorts.
+
+Each reads the customer view through SQL models, adds intervals and replaces its tables. All share the
+purchase attempts of `ensure_journeys`, so their counts agree by construction; `reconcile` proves it nightly.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cja_pipeline.kpis.chains import Counting, chain_query, summary_query
+from cja_pipeline.kpis.journey_config import STAGES
+from cja_pipeline.kpis.journey_params import ensure_journeys, model_text
+from cja_pipeline.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DAY = 86_400_000_000
+
+STEP_EVENTS = """
+    SELECT g.segment, t.customer_id, epoch_us(t.occurred_at) AS ts, s.step AS code, 0 AS tie
+    FROM kpis.journey_touches AS t
+    JOIN config.funnel_steps AS s
+      ON s.step_name = CASE WHEN t.touchpoint_type = 'order' THEN 'purchase' ELSE t.touchpoint_type END
+    JOIN config.segments AS g
+      ON (g.device IS NULL OR g.device = t.main_device)
+     AND (g.bought_before IS NULL OR g.bought_before = t.bought_before)
+"""
+
+STAGE_EVENTS = """
+    SELECT g.segment, s.customer_id, epoch_us(s.entered_at) AS ts, list_position(?, s.stage) AS code, 0 AS tie
+    FROM customers.stage_spells AS s
+    LEFT JOIN kpis.journey_keys AS k ON k.customer_id = s.customer_id
+    JOIN config.segments AS g
+      ON (g.device IS NULL OR g.device = k.main_device)
+     AND (g.bought_before IS NULL OR g.bought_before = coalesce(s.entered_at > k.first_order_at, FALSE))
+"""
+
+
+def build_funnel(wh: Warehouse) -> dict[str, int]:
+    """Write ``kpis.funnel``: shop steps by each counting mode and window, and stages; all segments.
+
+    Returns:
+        Rows written, customers with a visit and customers with an order (any order of steps).
+    """
+    import pandas as pd
+
+    config = ensure_journeys(wh)
+    wh.execute(f"CREATE OR REPLACE TEMP TABLE step_events AS {STEP_EVENTS}")
+    wh.execute(f"CREATE OR REPLACE TEMP TABLE stage_events AS {STAGE_EVENTS}", [list(STAGES)])
+    steps = [(step.step_name, step.label, step.stage) for step in config.steps]
+    stages = [(stage, stage.capitalize(), stage) for stage in STAGES]
+    frames = [_funnel(wh, "step_events", "any", 0, steps), _funnel(wh, "stage_events", "stages", 0, stages)]
+    for days in config.funnel_windows_days:
+        for mode in ("best_chain", "first_entry"):
+            frames.append(_funnel(wh, "step_events", mode, days, steps))
+    wh.execute("DROP TABLE step_events")
+    wh.execute("DROP TABLE stage_events")
+    result = pd.concat(frames, ignore_index=True)
+    rows = wh.write("kpis.funnel", result)
+    everyone = result[(result["segment"] == "all") & (result["mode"] == "any")]["customers"]
+    return {"rows": rows, "visitors": int(everyone.iloc[0]), "buyers": int(everyone.iloc[-1])}
+
+
+def _funnel(
+    wh: Warehouse, source: str, mode: str, days: int, steps: list[tuple[str, str, str]]
+) -> pd.DataFrame:
+    """One counting mode in long form. Groups without a customer are there too, with zeros."""
+    import pandas as pd
+
+    from cja_pipeline.kpis.stats import wilson
+
+    counting: Counting = "any" if mode in ("any", "stages") else mode  # type: ignore[assignment]
+    window = days * DAY if days else None
+    numbers = range(1, len(steps) + 1)
+    chains = chain_query(source, ["segment", "customer_id"], list(numbers), window, counting)
+    horizon = "(SELECT epoch_us(observed_until) FROM config.journey_params)"
+    summary = summary_query(chains, ["segment"], len(steps), window, horizon)
+    wide = wh.df(
+        "SELECT g.segment, s.* EXCLUDE (segment) FROM config.segments AS g "
+        f"LEFT JOIN ({summary}) AS s ON s.segment = g.segment"
+    )
+    long = pd.concat(
+        [
+            pd.DataFrame(
+                {
+                    "segment": wide["segment"],
+                    "mode": mode,
+                    "window_days": days,
+                    "step": i,
+                    "step_name": steps[i - 1][0],
+                    "label": steps[i - 1][1],
+                    "stage": steps[i - 1][2],
+                    "customers": wide[f"users_{i}"].fillna(0).astype(int),
+                    "previous": wide[f"users_{i - 1}"].fillna(0) if i > 1 else float("nan"),
+                    "both": wide[f"both_{i}"].fillna(0),
+                    "median_seconds": wide[f"median_{i}"].astype(float),
+                    "immature": wide[f"immature_{i}"].fillna(0).astype(int),
+                }
+            )
+            for i in numbers
+        ],
+        ignore_index=True,
+    )
+    long["rate"] = long["both"] / long["previous"].where(long["previous"] > 0)
+    long["ci_low"], long["ci_high"] = wilson(long["both"], long["previous"].fillna(0))
+    long["previous"] = long["previous"].astype("Int64")
+    return long.drop(columns="both")
+
+
+def build_paths(wh: Warehouse) -> dict[str, int]:
+    """Write ``kpis.paths``, ``kpis.transitions`` and ``kpis.durations`` of all segments.
+
+    Returns:
+        Rows of each table, and the purchase attempts they describe.
+    """
+    from cja_pipeline.kpis.durations import durations_frame
+    from cja_pipeline.kpis.stats import effective_wilson, ratio_from_moments
+
+    config = ensure_journeys(wh)
+    paths = wh.build("kpis.paths")
+    moves = wh.df(model_text("transitions"))
+    share = ratio_from_moments(
+        *(moves[column] for column in ("clusters", "n", "sum_d", "sum_nn", "sum_dd", "sum_nd"))
+    )
+    moves["rate"] = share.value
+    moves["ci_low"], moves["ci_high"] = effective_wilson(
+        share.value, share.se, moves["clusters"], moves["sum_d"]
+    )
+    columns = ["segment", "grain", "from_stage", "to_stage", "customers", "n", "rate", "ci_low", "ci_high"]
+    transitions = wh.write("kpis.transitions", moves[columns])
+    durations = wh.write("kpis.durations", durations_frame(wh, config.segments))
+    attempts = int(wh.scalar("SELECT count(*) FROM kpis.journeys"))
+    return {"paths": paths, "transitions": transitions, "durations": durations, "attempts": attempts}
+
+
+def build_cohorts(wh: Warehouse) -> dict[str, int]:
+    """Write ``kpis.cohorts``: retention and revenue per customer by month of first order.
+
+    Returns:
+        Rows written and the number of cohorts.
+    """
+    import numpy as np
+    import pandas as pd
+
+    from cja_pipeline.kpis.stats import ratio_from_moments, wilson
+
+    ensure_journeys(wh)
+    cells = wh.df(model_text("cohorts"))
+    currency = wh.scalar("SELECT currency FROM config.journey_params")
+    size = cells["customers"].astype(float)
+    retention = cells[["cohort_month", "period", "customers", "active"]].assign(
+        measure="retention", currency=None
+    )
+    retention["value"] = cells["active"] / size
+    retention["ci_low"], retention["ci_high"] = wilson(
+        cells["active"], np.where(cells["active"].isna(), 0, size)
+    )
+    mean = ratio_from_moments(size, cells["revenue"], size, cells["revenue_squares"], size, cells["revenue"])
+    revenue = cells[["cohort_month", "period", "customers", "active"]].assign(
+        measure="revenue", currency=currency
+    )
+    revenue["value"], revenue["ci_low"], revenue["ci_high"] = mean.value, mean.low, mean.high
+    result = pd.concat([retention, revenue], ignore_index=True)
+    result["active"] = result["active"].astype("Int64")
+    return {"rows": wh.write("kpis.cohorts", result), "cohorts": int(cells["cohort_month"].nunique())}

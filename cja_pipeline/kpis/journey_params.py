@@ -1,0 +1,119 @@
+"""The parameter tables of journey measurement, and the purchase attempts that all its builders share."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from cja_pipeline.config import ConfigError, shop
+from cja_pipeline.kpis.journey_config import JourneyConfig, journey_config
+from cja_pipeline.warehouse import Warehouse
+
+HERE = Path(__file__).parent
+SHARED = ("kpis.journey_keys", "kpis.journey_touches", "kpis.journeys")
+
+
+def ensure_journeys(wh: Warehouse) -> JourneyConfig:
+    """Cut the event log into purchase attempts, unless that was done for exactly these rows and settings.
+
+    Funnel, paths and attribution each call this first, so they may run alone or in any order, and all read
+    the same attempts. Writes ``config.journey_params``, ``config.segments``, ``config.funnel_steps``,
+    ``config.journey_touches`` and ``kpis.journey_keys``, ``journey_touches``, ``journeys``.
+
+    Returns:
+        The settings in use.
+    Raises:
+        ConfigError: attempts would end before the lookback of attribution does.
+    """
+    config = journey_config()
+    fingerprint = _fingerprint(wh, config)
+    if (
+        all(wh.exists(table) for table in (*SHARED, "config.journey_params"))
+        and wh.scalar("SELECT fingerprint FROM config.journey_params") == fingerprint
+    ):
+        return config
+    with wh.transaction():
+        _write_parameters(wh, config, fingerprint)
+        for table in SHARED:
+            wh.build(table)
+    return config
+
+
+def model_text(name: str) -> str:
+    """The SQL of a model of this room, by its file name without ``.sql``."""
+    return (HERE / f"{name}.sql").read_text(encoding="utf-8")
+
+
+def lookback_days() -> int:
+    """Days before an order in which touches earn credit (``stages.yml``, windows)."""
+    from cja_pipeline.customers.config import stages
+
+    return stages().windows.lookback_days
+
+
+def _write_parameters(wh: Warehouse, config: JourneyConfig, fingerprint: str) -> None:
+    import pandas as pd
+
+    lookback, journey = lookback_days(), config.journey
+    if journey.idle_days < lookback:
+        raise ConfigError(
+            f"journeys.yml: journey.idle_days: expected at least {lookback} (windows.lookback_days of "
+            f"stages.yml), got {journey.idle_days}: attempts would end while their touches still earn credit."
+        )
+    wh.replace(
+        "config.journey_params",
+        f"""
+        SELECT observed_until,
+            CAST(timezone('{shop().time_zone}', timezone('UTC', observed_until)) AS DATE) AS last_day,
+            '{shop().time_zone}' AS time_zone, '{shop().currency}' AS currency,
+            {journey.idle_days} AS idle_days, {lookback} AS lookback_days, {journey.path_steps} AS path_steps,
+            {journey.top_paths} AS top_paths, {journey.min_customers} AS min_customers,
+            observed_until - to_days({config.attribution.period_days}) AS credit_from,
+            '{fingerprint}' AS fingerprint
+        FROM (SELECT coalesce(max(moment), TIMESTAMP '1970-01-01') AS observed_until FROM (
+            SELECT max(occurred_at) AS moment FROM customers.touchpoints
+            UNION ALL SELECT max(ordered_at) FROM customers.orders) AS ends) AS horizon
+        """,
+    )
+    wh.write(
+        "config.segments",
+        pd.DataFrame(
+            [[s.segment, s.bought_before, s.device] for s in config.segments],
+            columns=["segment", "bought_before", "device"],
+            dtype=object,
+        ),
+    )
+    wh.write(
+        "config.funnel_steps",
+        pd.DataFrame(
+            [[i, s.step_name, s.label, s.stage] for i, s in enumerate(config.steps, start=1)],
+            columns=["step", "step_name", "label", "stage"],
+        ),
+    )
+    in_path, credited = set(journey.path_touches), set(config.attribution.touches)
+    used = sorted(in_path | credited | {step.step_name for step in config.steps[:-1]})
+    wh.write(
+        "config.journey_touches",
+        pd.DataFrame(
+            [[name, name in in_path, name in credited] for name in used],
+            columns=["touchpoint_type", "in_path", "earns_credit"],
+        ),
+    )
+
+
+def _fingerprint(wh: Warehouse, config: JourneyConfig) -> str:
+    # order-independent digests of just the columns that the models read
+    rows = [
+        wh.sql(query).fetchone()
+        for query in (
+            "SELECT count(*), bit_xor(hash(touchpoint_id, customer_id, occurred_at, touchpoint_type, "
+            "channel, campaign)) FROM customers.touchpoints",
+            "SELECT count(*), bit_xor(hash(order_id, customer_id, ordered_at, net_revenue)) "
+            "FROM customers.orders",
+            "SELECT count(*), bit_xor(hash(session_id, customer_id, device)) FROM customers.sessions",
+        )
+    ]
+    text = f"{rows}|{config.model_dump_json()}|{shop().time_zone}|{shop().currency}|{lookback_days()}"
+    # a changed model is run again, too
+    models = "".join(model_text(table.removeprefix("kpis.")) for table in SHARED)
+    return hashlib.sha256((text + models).encode()).hexdigest()

@@ -1,0 +1,78 @@
+-- The one event log cut into purchase attempts: an order ends one, and so does a pause of idle_days.
+WITH marks AS (
+    SELECT
+        t.touchpoint_id AS touch_id,
+        t.customer_id,
+        t.occurred_at,
+        0 AS is_order,
+        CASE WHEN t.touchpoint_type = 'visit' THEN coalesce(t.channel, 'Unassigned') ELSE t.touchpoint_type END AS item,
+        t.touchpoint_type,
+        t.channel,
+        t.campaign,
+        k.in_path,
+        k.earns_credit,
+        CAST(NULL AS VARCHAR) AS order_id,
+        CAST(NULL AS DECIMAL(18, 2)) AS value
+    FROM customers.touchpoints AS t
+    INNER JOIN config.journey_touches AS k ON k.touchpoint_type = t.touchpoint_type
+    WHERE t.customer_id IS NOT NULL
+    UNION ALL
+    SELECT
+        'order:' || order_id,
+        customer_id,
+        ordered_at,
+        1,
+        'purchase',
+        'order',
+        NULL,
+        NULL,
+        FALSE,
+        FALSE,
+        order_id,
+        net_revenue
+    FROM customers.orders
+    WHERE customer_id IS NOT NULL
+),
+flow AS (
+    SELECT
+        *,
+        lag(occurred_at) OVER (PARTITION BY customer_id ORDER BY occurred_at, is_order, touch_id) AS before_at,
+        lag(is_order) OVER (PARTITION BY customer_id ORDER BY occurred_at, is_order, touch_id) AS before_is_order
+    FROM marks
+),
+numbered AS (
+    SELECT
+        f.*,
+        sum(
+            CASE
+                WHEN f.before_at IS NULL OR f.before_is_order = 1 THEN 1
+                WHEN date_diff('second', f.before_at, f.occurred_at) > p.idle_days * 86400 THEN 1
+                ELSE 0
+            END
+        ) OVER (
+            PARTITION BY f.customer_id ORDER BY f.occurred_at, f.is_order, f.touch_id
+            ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        ) AS journey_number
+    FROM flow AS f
+    CROSS JOIN config.journey_params AS p
+)
+SELECT
+    n.touch_id,
+    n.customer_id || '#' || CAST(n.journey_number AS VARCHAR) AS journey_id,
+    n.customer_id,
+    n.occurred_at,
+    row_number() OVER (
+        PARTITION BY n.customer_id, n.journey_number ORDER BY n.occurred_at, n.is_order, n.touch_id
+    ) AS position,
+    n.item,
+    n.touchpoint_type,
+    n.channel,
+    n.campaign,
+    n.in_path,
+    n.earns_credit,
+    n.order_id,
+    n.value,
+    k.main_device,
+    coalesce(n.occurred_at > k.first_order_at, FALSE) AS bought_before
+FROM numbered AS n
+LEFT JOIN kpis.journey_keys AS k ON k.customer_id = n.customer_id
