@@ -1,0 +1,111 @@
+"""What a connector works with during one pull."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from cja_pipeline.sources.client import VendorClient
+from cja_pipeline.sources.landing import Folder, Outcome
+from cja_pipeline.sources.manifest import Manifest
+from cja_pipeline.sources.registry import SourceConfig
+from cja_pipeline.sources.reports import OnProgress, Progress, PullReport
+from cja_pipeline.sources.window import Window, midnight_utc, utc_stamp, utc_text
+
+Config = TypeVar("Config", bound=SourceConfig)
+
+
+@dataclass
+class Pull(Generic[Config]):
+    """One pull of one source: its configuration, the days, the logical time, the landing and the client."""
+
+    source: Config
+    window: Window
+    as_of: dt.datetime
+    landing: Path
+    zone: dt.tzinfo
+    client: VendorClient
+    on_progress: OnProgress | None = None
+
+    @property
+    def vendor(self) -> str:
+        return self.source.kind
+
+    def stream_folder(self, stream: str) -> Path:
+        return self.landing / self.vendor / stream
+
+    def report(self, stream: str) -> PullReport:
+        return PullReport(self.vendor, stream, self.as_of)
+
+    def restated(self, stream: str) -> Window:
+        """The window plus the trailing days that the vendor may still have changed.
+
+        Days before the first landed one are left alone: there is nothing to restate.
+        """
+        landed = [path.name.removeprefix("dt=") for path in self.stream_folder(stream).glob("dt=*")]
+        if not landed:
+            return self.window
+        first = min(dt.date.fromisoformat(name) for name in landed)
+        start = max(first, self.window.start - dt.timedelta(days=self.source.restate_days))
+        return Window(min(start, self.window.start), self.window.end)
+
+    def day_folder(self, stream: str, day: dt.date) -> Folder:
+        """A folder to build that replaces what is landed of `day`."""
+        edges = midnight_utc(day, self.zone), midnight_utc(day + dt.timedelta(days=1), self.zone)
+        return Folder(self.stream_folder(stream) / f"dt={day}", self._manifest(stream, day, *edges))
+
+    def run_folder(self, stream: str, start: dt.datetime) -> Folder:
+        """A folder to build for the changes from `start` to the logical time, added to the earlier ones."""
+        day = self.window.end
+        final = self.stream_folder(stream) / f"dt={day}" / f"run={utc_stamp(self.as_of)}"
+        return Folder(final, self._manifest(stream, day, start, self.as_of))
+
+    def _manifest(self, stream: str, day: dt.date, start: dt.datetime, end: dt.datetime) -> Manifest:
+        return Manifest(
+            vendor=self.vendor,
+            stream=stream,
+            dt=day.isoformat(),
+            window={"start": utc_text(start), "end": utc_text(end)},
+            as_of=utc_text(self.as_of),
+            api_version=self.source.api_version,
+        )
+
+    @contextmanager
+    def counted(self, folder: Folder) -> Iterator[None]:
+        """Book the retries that happen inside to `folder`."""
+        before = self.client.retries
+        try:
+            yield
+        finally:
+            folder.manifest.retries += self.client.retries - before
+
+    def tell(self, stream: str, rows: int, detail: str) -> None:
+        """Report progress to whoever listens."""
+        if self.on_progress is not None:
+            self.on_progress(Progress(self.vendor, stream, rows, detail))
+
+    def finish(self, report: PullReport, folder: Folder) -> Outcome:
+        """Put the folder in place and book it in the report."""
+        day = dt.date.fromisoformat(folder.manifest.dt)
+        outcome = folder.commit(allow_shrink=self.source.may_shrink(day))
+        if outcome.held:
+            report.held[day] = (
+                f"{day} offers {outcome.offered} rows where {outcome.manifest.rows} are landed; "
+                "the landed files were kept"
+            )
+        else:
+            report.landed.append(day)
+            report.errors += outcome.manifest.errors
+        manifest = outcome.manifest
+        report.rows += manifest.rows
+        report.duplicate_rows += manifest.duplicate_rows
+        report.rejected_rows += manifest.rejected_rows
+        report.pages += manifest.pages
+        report.bytes += manifest.bytes
+        report.retries += manifest.retries
+        self.tell(report.stream, report.rows, str(day))
+        return outcome

@@ -1,0 +1,165 @@
+"""The landing: vendors' records as received, in folders that appear whole or not at all.
+
+``<vendor>/<stream>/dt=YYYY-MM-DD/part-NNN.{jsonl.gz,parquet}`` with ``_MANIFEST.json``; streams of changes
+add ``run=<as_of>/`` below the day. A folder is built under a temporary name, synced, and renamed. Unreadable
+records are kept in ``rejected/`` inside the folder, each with its reason.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cja_pipeline.sources.manifest import NAME, LandedFile, Manifest, newest_as_of, read_manifest
+from cja_pipeline.sources.records import RecordWriter
+
+__all__ = ["Folder", "Outcome", "exclusive", "newest_as_of", "recover"]
+
+SHRINK_FLOOR_ROWS = 100
+SHRINK_SHARE = 0.98
+TEMPORARY, RETIRED, HELD = ".new-", ".old-", "held back: "
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a commit ended: the folder's manifest as it now stands, and whether the new files were held back
+    (with `offered` rows) in favour of the earlier ones."""
+
+    manifest: Manifest
+    held: bool = False
+    offered: int = 0
+
+
+class Folder:
+    """A landed folder under construction; `commit` puts it in place of the one before.
+
+    Use as a context manager: an exception inside discards the new files and leaves the old ones untouched.
+    """
+
+    def __init__(self, final: Path, manifest: Manifest) -> None:
+        self.final, self.manifest = final, manifest
+        self.path = final.with_name(TEMPORARY + final.name)
+        self._writer: RecordWriter | None = None
+
+    def __enter__(self) -> Folder:
+        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        shutil.rmtree(self.path, ignore_errors=True)
+        self.path.mkdir(mode=0o700)
+        self._writer = RecordWriter(self.path)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._writer is not None:
+            self._writer.close()
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    @property
+    def rows(self) -> int:
+        return self._records.rows + sum(file.rows for file in self.manifest.files)
+
+    @property
+    def _records(self) -> RecordWriter:
+        if self._writer is None:
+            raise RuntimeError("a landing folder is written inside its `with` block")
+        return self._writer
+
+    def add(self, record: Any) -> None:
+        """Append one record as a line; exact repetitions are counted, impossible ones go to ``rejected/``."""
+        self._records.add(record)
+
+    def reject(self, raw: Any, reason: str) -> None:
+        """Keep an unreadable record with the reason, beside the data."""
+        self._records.reject(raw, reason)
+
+    def add_file(self, file: LandedFile) -> None:
+        """Register a file that was written into `path` as it came from the vendor."""
+        self.manifest.files.append(file)
+
+    def commit(self, *, allow_shrink: bool = False) -> Outcome:
+        """Sync and swap in. If the folder had at least 100 rows and less than 98 % of them are offered now,
+        the earlier files stay, their manifest records the refusal, and the outcome says `held`."""
+        records, manifest = self._records, self.manifest
+        manifest.files += records.close()
+        manifest.rows = sum(file.rows for file in manifest.files)
+        manifest.bytes = sum(file.bytes for file in manifest.files)
+        manifest.duplicate_rows += records.duplicates
+        manifest.rejected_rows += records.rejected
+        earlier = read_manifest(self.final)
+        if earlier is not None and not allow_shrink and _shrinks(earlier.rows, manifest.rows):
+            note = f"{HELD}{manifest.rows} rows were offered at {manifest.as_of}, {earlier.rows} are landed"
+            earlier.errors = [e for e in earlier.errors if not e.startswith(HELD)] + [note]
+            _replace_text(self.final / NAME, earlier.text())
+            return Outcome(earlier, held=True, offered=manifest.rows)
+        _write_synced(self.path / NAME, manifest.text())
+        _sync_folder(self.path)
+        _swap(self.path, self.final)
+        return Outcome(manifest)
+
+
+def _shrinks(before: int, now: int) -> bool:
+    return before >= SHRINK_FLOOR_ROWS and now < SHRINK_SHARE * before
+
+
+def _swap(new: Path, final: Path) -> None:
+    retired = final.with_name(RETIRED + final.name)
+    if final.exists():
+        shutil.rmtree(retired, ignore_errors=True)
+        final.rename(retired)
+    new.rename(final)
+    _sync_folder(final.parent)
+    shutil.rmtree(retired, ignore_errors=True)
+
+
+def recover(stream: Path) -> None:
+    """Clear away what an interrupted run left in a stream's folder.
+
+    The swap is two renames; if a run died between them the earlier folder is put back.
+    """
+    for parent in [stream, *stream.glob("dt=*")]:
+        for retired in parent.glob(f"{RETIRED}*"):
+            final = parent / retired.name.removeprefix(RETIRED)
+            if final.exists():
+                shutil.rmtree(retired)
+            else:
+                retired.rename(final)
+        for unfinished in parent.glob(f"{TEMPORARY}*"):
+            shutil.rmtree(unfinished)
+
+
+@contextlib.contextmanager
+def exclusive(folder: Path) -> Iterator[None]:
+    """Only one process at a time pulls into `folder`; a second one waits for the first."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (folder / ".lock").open("a") as lock:
+        with contextlib.suppress(ImportError):  # Windows has no fcntl; runs are one at a time there anyway
+            import fcntl
+
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _replace_text(path: Path, text: str) -> None:
+    temporary = path.with_name(f".{path.name}.new")
+    _write_synced(temporary, text)
+    temporary.replace(path)
+
+
+def _write_synced(path: Path, text: str) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(path: Path) -> None:
+    with contextlib.suppress(OSError, AttributeError):  # folders cannot be opened for syncing everywhere
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

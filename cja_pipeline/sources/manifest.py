@@ -1,0 +1,110 @@
+"""`_MANIFEST.json`: what a landed folder holds and where it came from. Nothing in it depends on the clock."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cja_pipeline.sources.window import parse_time
+
+NAME = "_MANIFEST.json"
+
+
+@dataclass
+class LandedFile:
+    """One data file of a folder. `source` says which vendor object it is a copy of, where it is one."""
+
+    name: str
+    sha256: str
+    rows: int
+    bytes: int
+    source: dict[str, str] | None = None
+
+
+@dataclass
+class Manifest:
+    """Contents of a landed folder.
+
+    `rows` records are in the files, `rejected_rows` unreadable ones in ``rejected/``, and `duplicate_rows`
+    exact repetitions were left out; together they are what the vendor offered. `window` is the time span
+    asked for (UTC). `source_rows` is the number of records the vendor announced, or null if it announces
+    none. A folder with a manifest and no files means "asked, and there was nothing".
+    """
+
+    vendor: str
+    stream: str
+    dt: str
+    window: dict[str, str]
+    as_of: str
+    api_version: str
+    pages: int = 0
+    rows: int = 0
+    duplicate_rows: int = 0
+    rejected_rows: int = 0
+    retries: int = 0
+    bytes: int = 0
+    source_rows: int | None = None
+    files: list[LandedFile] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+    @property
+    def offered(self) -> int:
+        return self.rows + self.duplicate_rows + self.rejected_rows
+
+    def text(self) -> str:
+        value = asdict(self)
+        for file in value["files"]:
+            if file["source"] is None:
+                del file["source"]
+        return json.dumps(value, indent=1, ensure_ascii=False) + "\n"
+
+
+def read_manifest(folder: Path) -> Manifest | None:
+    """The manifest of a landed folder, or None if there is none that can be read."""
+    try:
+        value: dict[str, Any] = json.loads((folder / NAME).read_text(encoding="utf-8"))
+        value["files"] = [LandedFile(**file) for file in value["files"]]
+        return Manifest(**value)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def folders(landing: Path, vendor: str = "*", stream: str = "*") -> Iterator[Path]:
+    """Every complete landed folder, in the order of vendor, stream, day and run."""
+    for pattern in (f"{vendor}/{stream}/dt=*/{NAME}", f"{vendor}/{stream}/dt=*/run=*/{NAME}"):
+        for path in sorted(landing.glob(pattern)):
+            yield path.parent
+
+
+def newest_as_of(landing: Path) -> dt.datetime | None:
+    """The latest logical time of anything landed (aware, UTC), or None if nothing is."""
+    times = [found.as_of for folder in folders(landing) if (found := read_manifest(folder)) is not None]
+    return max(map(parse_time, times)) if times else None
+
+
+def verify(folder: Path) -> list[str]:
+    """Compare a landed folder with its manifest; sentences about what differs, empty if nothing does."""
+    manifest = read_manifest(folder)
+    if manifest is None:
+        return [f"{folder}: no readable {NAME}"]
+    faults = []
+    for file in manifest.files:
+        path = folder / file.name
+        if not path.is_file():
+            faults.append(f"{path}: listed in the manifest and missing")
+        elif sha256_of(path) != file.sha256:
+            faults.append(f"{path}: content differs from the manifest (SHA-256)")
+    known = {file.name for file in manifest.files}
+    faults += [f"{path}: not in the manifest" for path in folder.glob("part-*") if path.name not in known]
+    return faults
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file in hexadecimal, read in pieces."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
