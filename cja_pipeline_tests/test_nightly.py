@@ -47,8 +47,8 @@ def test_every_contract_table_is_published(night: Path) -> None:
     rows = {name: len(frame) for name, frame in published(night).items()}
     expected = {
         "customers", "customer_identifiers", "touchpoints", "sessions", "orders", "stage_spells",
-        "kpi_values", "funnel", "transitions", "paths", "cohorts", "durations", "attribution", "friction", "anomalies",
-        "insights", "journey_map", "quality_results", "ledger", "quarantine_summary",
+        "kpi_values", "funnel", "transitions", "paths", "cohorts", "durations", "attribution", "friction",
+        "anomalies", "insights", "journey_map", "quality_results", "ledger", "quarantine_summary",
     }  # fmt: skip
     assert expected <= set(rows)
     may_be_empty = {"anomalies", "insights"}  # a quiet month has none
