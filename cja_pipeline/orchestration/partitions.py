@@ -9,7 +9,7 @@ import dagster as dg
 from cja_pipeline.config import shop
 from cja_pipeline.history import first_day
 from cja_pipeline.settings import get_settings
-from cja_pipeline.sources.landing import newest_as_of
+from cja_pipeline.sources.manifest import newest_as_of
 from cja_pipeline.sources.window import Window
 
 NIGHT = dt.time(hour=4)

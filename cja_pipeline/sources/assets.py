@@ -5,6 +5,7 @@ import dagster as dg
 from cja_pipeline.orchestration.partitions import as_of, window_of
 from cja_pipeline.orchestration.rooms import VENDOR_RETRY, Report, room_asset
 from cja_pipeline.settings import get_settings
+from cja_pipeline.simulator.ensure import ensure_world
 from cja_pipeline.sources.registry import load_sources
 from cja_pipeline.warehouse import Warehouse
 
@@ -62,16 +63,17 @@ def _pull(context: dg.AssetExecutionContext) -> Report:
     from cja_pipeline.sources import pull
 
     settings = get_settings().prepare()
-    name = context.asset_key.to_user_string()
+    source = load_sources()[context.asset_key.to_user_string()]
     window = window_of(context)
-    reports = pull(
-        load_sources()[name], window, as_of(window), settings.landing_dir, world=settings.world_dir
-    )
+    if source.is_mock:
+        ensure_world(settings.world_dir)
+    reports = pull(source, window, as_of(window), settings.landing_dir, world=settings.world_dir)
     return Report(
         rows=sum(report.rows for report in reports),
         metadata={
             "from_day": window.start.isoformat(),
             "to_day": window.end.isoformat(),
+            "as_of": reports[0].as_of.isoformat() if reports else None,
             "retries": sum(report.retries for report in reports),
             "rejected_rows": sum(report.rejected_rows for report in reports),
             "megabytes": sum(report.bytes for report in reports) / 1e6,
