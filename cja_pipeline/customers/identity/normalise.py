@@ -1,0 +1,175 @@
+"""Canonical forms of identifiers and names; junk and role values become None, never a shared value.
+
+All functions take one raw value and return its canonical form or None. `canonical` applies one of them to the
+distinct values of a column, which is what makes the slow ones (phone numbers) affordable.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import unicodedata
+from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from cja_pipeline.customers.config import Identity
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_LOCAL = re.compile(r"[a-z0-9.!#$%&'*+/=?^_`{|}~\u0080-\uffff-]+")
+_DOMAIN = re.compile(r"(?=.{4,253}$)([\w](?:[\w-]{0,61}[\w])?\.)+[^\W\d_]{2,63}")
+_HEX64 = re.compile(r"[0-9a-f]{64}")
+_UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "æ": "ae", "ø": "oe", "å": "aa"})
+LATEST_BIRTH_YEAR = 2099
+_DATE_FORMATS = ("%Y-%m-%d", "%d.%m.%Y", "%Y/%m/%d", "%Y%m%d", "%d/%m/%Y")
+
+
+def text(value: Any) -> str | None:
+    """NFKC text without surrounding blanks, or None for empty and missing values.
+
+    Whole numbers that arrived as floats (a column with gaps read by pandas) lose their ``.0``.
+    """
+    if value is None or value != value:  # NaN is not equal to itself
+        return None
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    found = unicodedata.normalize("NFKC", str(value)).strip()
+    return found or None
+
+
+def fold(value: str) -> str:
+    """Lower-case letters, digits and single blanks, umlauts written out, other accents dropped."""
+    spelled = unicodedata.normalize("NFC", value).casefold().translate(_UMLAUTS)
+    plain = "".join(c for c in unicodedata.normalize("NFKD", spelled) if not unicodedata.combining(c))
+    return " ".join(re.sub(r"[^\w]+|_", " ", plain).split())
+
+
+class Normaliser:
+    """The rules of ``identity.yml`` as functions of one value."""
+
+    def __init__(self, rules: Identity) -> None:
+        self.rules = rules
+        self._junk_ids = {value.casefold() for value in rules.junk_ids}
+        self._roles = {value.casefold() for value in rules.email.role_names}
+        self._junk_mails = {value.casefold() for value in rules.email.junk_values}
+        self._no_domains = {*rules.email.junk_domains, *rules.email.own_domains}
+        self._dots, self._plus = set(rules.email.ignore_dots), set(rules.email.ignore_plus)
+        self._junk_names = {fold(value) for value in rules.names.junk}
+        self._titles = set(rules.names.titles)
+
+    def identifier(self, value: Any) -> str | None:
+        """An opaque id as text; None for placeholders, runs of zeros, and anything longer than 200."""
+        found = text(value)
+        if found is None or found.casefold() in self._junk_ids or len(found) > 200:
+            return None
+        return None if not found.strip("0-") else found
+
+    def email(self, value: Any) -> str | None:
+        """The mailbox behind an address: lower case, misspelt providers corrected, folding per provider."""
+        found = text(value)
+        if found is None or found.count("@") != 1:
+            return None
+        local, domain = found.casefold().removeprefix("mailto:").split("@")
+        domain = domain.rstrip(".")
+        domain = self.rules.email.misspelt.get(domain, domain)
+        domain = self.rules.email.same_domain.get(domain, domain)
+        if not _LOCAL.fullmatch(local) or not _DOMAIN.fullmatch(domain):
+            return None
+        if domain in self._plus:
+            local = local.partition("+")[0]
+        if local.partition("+")[0] in self._roles or domain in self._no_domains:
+            return None
+        if domain in self._dots:
+            local = local.replace(".", "")
+        mail = f"{local}@{domain}"
+        return mail if local and mail not in self._junk_mails else None
+
+    def email_digest(self, value: Any) -> str | None:
+        """A SHA-256 digest that a source delivered instead of an address, as lower-case hexadecimal."""
+        found = text(value)
+        return found.lower() if found and _HEX64.fullmatch(found.lower()) else None
+
+    @staticmethod
+    def as_hashed_by_vendors(value: Any) -> str | None:
+        """The spelling that vendors hash: trimmed and in lower case, otherwise as written."""
+        found = text(value)
+        return found.lower() if found and "@" in found else None
+
+    def phone(self, value: Any, region: Any = None) -> str | None:
+        """An E.164 number; `region` (two letters) reads numbers without a country code."""
+        import phonenumbers
+
+        found = text(value)
+        if found is None:
+            return None
+        place = (text(region) or "").upper()
+        place = place if len(place) == 2 else self.rules.phone.default_region
+        try:
+            parsed = phonenumbers.parse(found, place)
+        except phonenumbers.NumberParseException:
+            return None
+        national = str(parsed.national_number)
+        if not phonenumbers.is_possible_number(parsed) or len(set(national)) <= 2:
+            return None
+        number = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+        is_junk = national in self._junk_digits or number in self.rules.phone.own_numbers
+        return None if is_junk else number
+
+    @cached_property
+    def _junk_digits(self) -> set[str]:
+        return {value.lstrip("0") for value in self.rules.phone.junk_digits}
+
+    def name(self, value: Any) -> str | None:
+        """A folded name without titles; None for placeholders. Parts stay separated by blanks."""
+        found = text(value)
+        if found is None:
+            return None
+        folded = fold(found)
+        if folded in self._junk_names:
+            return None
+        parts = [part for part in folded.split() if part not in self._titles and not part.isdigit()]
+        if not parts or (len(parts) == 1 and parts[0] in self._junk_names):
+            return None
+        return " ".join(parts)
+
+    def first_name(self, value: Any) -> str | None:
+        """The first given name (``Anna Maria`` and ``Anna-Maria`` give ``anna``)."""
+        found = self.name(value)
+        return found.split()[0] if found else None
+
+    def birth_date(self, value: Any) -> str | None:
+        """An ISO date; None for placeholders and impossible years."""
+        if isinstance(value, dt.date) and value == value:  # also datetime and pandas Timestamp, but not NaT
+            found = value.strftime("%Y-%m-%d")
+        else:
+            parsed = _parse_date(text(value))
+            if parsed is None:
+                return None
+            found = parsed.isoformat()
+        if found in self.rules.birth_dates.placeholders:
+            return None
+        year = int(found[:4])
+        return found if self.rules.birth_dates.earliest_year <= year <= LATEST_BIRTH_YEAR else None
+
+
+def _parse_date(value: str | None) -> dt.date | None:
+    if value is None:
+        return None
+    for pattern in _DATE_FORMATS:
+        try:
+            return dt.datetime.strptime(value.split("T")[0].split(" ")[0], pattern).date()  # noqa: DTZ007
+        except ValueError:
+            continue
+    return None
+
+
+def canonical(column: pd.Series, function: Callable[[Any], str | None]) -> pd.Series:
+    """Apply a normaliser to the distinct values of a column; missing results are None (dtype object)."""
+    import pandas as pd
+
+    codes, distinct = pd.factorize(column, use_na_sentinel=True)
+    found = [function(value) for value in distinct.tolist()]
+    lookup = pd.Series([*found, None], dtype=object).to_numpy()
+    return pd.Series(lookup[codes], index=column.index, dtype=object)
