@@ -1,0 +1,70 @@
+"""Bar drawings with interval whiskers: credit by channel, friction, value against cost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cja_pipeline.journey_maps.labels import Labels
+from cja_pipeline.journey_maps.page import draw
+from cja_pipeline.journey_maps.page.stages import whisker
+from cja_pipeline.journey_maps.rows import Map, Row
+
+
+def credit(page: Map, words: Labels) -> dict[str, Any] | None:
+    """Net revenue by channel: bar (Markov), whisker (95 %), mark (last click); None without channels."""
+    rows = [row for row in page.section("attribution") if row.item != "total" and row.value is not None]
+    if not rows:
+        return None
+    ends = [value for row in rows for value in (row.value, row.high, row.target) if value is not None]
+    full = draw.ceiling(max(ends)) if max(ends) > 0 else 1.0
+    full = max(ends) * 1.02 if full > max(ends) * 1.3 else full
+    return {
+        "rows": [
+            {
+                "name": words.name("channel", row.item, row.label),
+                "value": words.formats.money(row.value, row.currency, rough=True),
+                "bar": whisker(row.value, row.low, row.high, full),
+                "mark": None if row.target is None else draw.pct(row.target / full),
+                "rest": row.item == "other",
+            }
+            for row in rows
+        ]
+    }
+
+
+def friction(page: Map, words: Labels) -> list[dict[str, Any]]:
+    """Losses in money, largest first, with whiskers on one scale from zero."""
+    rows = [row for row in page.section("friction") if row.value is not None]
+    full = max([row.high if row.high is not None else row.value or 0.0 for row in rows] or [0.0]) * 1.02
+    return [
+        {
+            "name": row.label,
+            "value": words.formats.money(row.value, row.currency, rough=True),
+            "bar": whisker(row.value, row.low, row.high, full),
+            "note": row.text,
+            "proven": row.status == "proven",
+        }
+        for row in rows
+    ]
+
+
+def value_against_cost(page: Map, words: Labels) -> list[dict[str, Any]]:
+    """Per channel: expected value (bar with whisker) and cost to win a customer (mark) on one scale."""
+    rows = [row for row in page.section("value") if row.value is not None]
+    ends = [value for row in rows for value in (row.value, row.high, row.target) if value is not None]
+    full = max(ends or [0.0]) * 1.02
+    return [_value(row, full, words) for row in rows]
+
+
+def _value(row: Row, full: float, words: Labels) -> dict[str, Any]:
+    form = words.formats
+    ratio = row.share if row.share is not None else None
+    return {
+        "name": words.name("channel", row.item, row.label),
+        "value": form.money(row.value, row.currency, rough=True),
+        "cost": form.money(row.target, row.currency, rough=True) if row.target is not None else "",
+        "ratio": words("cards.ratio", n=form.number(ratio, 1)) if ratio is not None else "",
+        "bar": whisker(row.value, row.low, row.high, full),
+        "mark": None if row.target is None or full <= 0 else draw.pct(row.target / full),
+        "loses": row.target is not None and row.value is not None and row.value < row.target,
+    }

@@ -1,0 +1,35 @@
+"""The bottom of the page: what changed, how to read it, where it comes from, what it leaves out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cja_pipeline.journey_maps.labels import Labels
+from cja_pipeline.journey_maps.rows import Map, Row
+
+
+def foot(page: Map, words: Labels, suppress: int, small: int) -> dict[str, Any]:
+    """Texts of the footer and the list of changes against the map before."""
+    period = page.find("header", "period")
+    idle = page.find("header", "idle_days")
+    dates = words.formats.dates(period.period_start, period.period_end) if period else words("health.unknown")
+    changes = [row for row in page.section("note") if row.item.startswith("change/")]
+    since = page.find("note", "since")
+    return {
+        "read": words("foot.read_text", idle=words.formats.number(idle.value if idle else 30)),
+        "source": words(
+            "foot.source_text",
+            run=page.text("header", "run", "–"),
+            version=page.text("header", "version", "–"),
+            period=dates,
+            zone=page.text("header", "time_zone", "UTC"),
+        ),
+        "leaves": words("foot.leaves_text", k=suppress, small=small),
+        "limits": [row.text for row in page.section("note") if row.item.startswith("limit/") and row.text],
+        "since": since.text if since else "",
+        "changes": [_change(row) for row in changes],
+    }
+
+
+def _change(row: Row) -> dict[str, str]:
+    return {"name": row.label, "text": row.text, "kind": row.status if row.status in ("good", "bad") else ""}

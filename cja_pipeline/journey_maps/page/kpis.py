@@ -1,0 +1,151 @@
+"""The strip of key figures: value, change, course, verdict, target, interval, base."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cja_pipeline.journey_maps.formats import NOTHING, usable
+from cja_pipeline.journey_maps.labels import Labels
+from cja_pipeline.journey_maps.page import draw
+from cja_pipeline.journey_maps.rows import Map, Row
+
+HEIGHT = 40.0
+ICONS = {"on": "check", "near": "warn", "off": "cross", "none": "dash", "no_data": "dash"}
+
+
+def cards(page: Map, words: Labels) -> list[dict[str, Any]]:
+    """One entry per KPI row, every figure as text."""
+    return [_card(row, words) for row in page.section("kpi")]
+
+
+def figure(value: float | None, row: Row, words: Labels, *, signed: bool = False) -> str:
+    """A KPI's figure in its own unit."""
+    form = words.formats
+    if row.unit == "share":
+        return form.percent(value)
+    if row.unit == "money":
+        return form.money(value, row.currency, signed=signed)
+    if row.unit == "score":
+        return form.number(value, signed=True)
+    if row.unit == "seconds":
+        return form.duration(value)
+    if row.unit == "days":
+        return form.duration(None if value is None else value * 86_400)
+    if row.unit == "ratio":
+        return form.number(value, 2 if usable(value) and abs(value or 0) < 10 else 1, signed=signed)
+    return form.short(value, signed=signed)
+
+
+def change(row: Row, words: Labels) -> str:
+    """The difference to the period before: points for shares, per cent for large sums, else in the unit."""
+    form = words.formats
+    if row.value is None or row.previous is None:
+        return ""
+    difference = row.value - row.previous
+    if row.unit == "share":
+        return form.change_in_points(difference)
+    if row.unit == "score":
+        return form.number(difference, signed=True)
+    large = row.unit == "count" or (row.unit == "money" and abs(row.value) >= 9_995)
+    if large and row.previous:
+        share = difference / abs(row.previous)
+        sign = "+" if share > 0 else ""
+        return sign + form.percent(share, 1)
+    if row.unit in ("seconds", "days"):
+        text = form.duration(abs(difference) * (86_400 if row.unit == "days" else 1))
+        return f"{'+' if difference > 0 else '−'}{text}"
+    return figure(difference, row, words, signed=True)
+
+
+def change_class(row: Row, parts: dict[str, Any]) -> str:
+    """good, bad or flat: coloured only where the value before lies outside the interval of this one."""
+    if row.value is None or row.previous is None or row.value == row.previous:
+        return "flat"
+    if row.low is not None and row.high is not None and row.low <= row.previous <= row.high:
+        return "flat"
+    better = parts.get("better", "up")
+    if better not in ("up", "down"):
+        return "flat"
+    return "good" if (row.value > row.previous) == (better == "up") else "bad"
+
+
+def interval(row: Row, words: Labels) -> str:
+    """``2.79 to 3.09 %``: the unit is written once."""
+    if row.value is None:
+        return NOTHING
+    if row.low is None or row.high is None:
+        return words("page.exact") if row.evidence in ("", "exact", "none") else NOTHING
+    return words.formats.between(figure(row.low, row, words), figure(row.high, row, words))
+
+
+def _card(row: Row, words: Labels) -> dict[str, Any]:
+    form = words.formats
+    parts = row.parts()
+    parts = parts if isinstance(parts, dict) else {}
+    status = row.status if row.status in ICONS else "none"
+    if row.value is None:
+        status = "no_data"
+    verdict = "near_down" if status == "near" and parts.get("better") == "down" else status
+    unit = str(parts.get("n_unit", "records"))
+    return {
+        "name": words.name("kpi", row.item, row.label),
+        "value": figure(row.value, row, words) if row.value is not None else NOTHING,
+        "change": change(row, words),
+        "change_class": change_class(row, parts),
+        "spark": sparkline(parts.get("points"), row.target),
+        "status": status,
+        "icon": ICONS[status],
+        "verdict": words(f"status.{verdict}"),
+        "target": figure(row.target, row, words) if row.target is not None else NOTHING,
+        "interval": interval(row, words),
+        "base": words.count(f"unit.{unit}", row.n, form.short(row.n, exact_below=1e7)) if row.n else NOTHING,
+        "small": row.n is not None and row.n < 100,
+        "reason": row.text if row.value is None else "",
+    }
+
+
+def sparkline(points: Any, target: float | None) -> dict[str, Any] | None:
+    """Line, area and last point of a daily series; None with fewer than two known days.
+
+    Missing days break the line: a gap is not bridged, because nobody knows what was there.
+    """
+    if not isinstance(points, list):
+        return None
+    values = [_value(point) for point in points]
+    known = [value for value in values if value is not None]
+    if len(known) < 2:
+        return None
+    shown_target = target if target is not None and _near(target, known) else None
+    low, high = draw.span([*known, shown_target])
+    step = 100 / max(1, len(values) - 1)
+
+    def y(value: float) -> float:
+        return HEIGHT * (1 - (value - low) / (high - low))
+
+    runs: list[list[draw.Point]] = [[]]
+    for place, value in enumerate(values):
+        if value is None:
+            runs.append([])
+        else:
+            runs[-1].append((place * step, y(value)))
+    runs = [run for run in runs if len(run) > 1]
+    last = max(place for place, value in enumerate(values) if value is not None)
+    area = "".join(f"{draw.line(run)}V{draw.c(HEIGHT)}H{draw.c(run[0][0])}Z" for run in runs)
+    return {
+        "line": "".join(draw.line(run) for run in runs),
+        "area": area,
+        "dot": (draw.pct(last * step / 100), draw.pct(y(values[last] or 0.0) / HEIGHT)),
+        "target": None if shown_target is None else draw.c(y(shown_target)),
+    }
+
+
+def _value(point: Any) -> float | None:
+    value = point[1] if isinstance(point, list | tuple) and len(point) > 1 else point
+    return float(value) if isinstance(value, int | float) and usable(float(value)) else None
+
+
+def _near(target: float, known: list[float]) -> bool:
+    """A target far outside the course would flatten it to a line; then only the figure is shown."""
+    low, high = min(known), max(known)
+    reach = max(high - low, abs(high) * 0.02)
+    return low - 3 * reach <= target <= high + 3 * reach
