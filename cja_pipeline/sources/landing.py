@@ -47,7 +47,7 @@ class Folder:
         self._writer: RecordWriter | None = None
 
     def __enter__(self) -> Folder:
-        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        private_folder(self.path.parent)
         shutil.rmtree(self.path, ignore_errors=True)
         self.path.mkdir(mode=0o700)
         self._writer = RecordWriter(self.path)
@@ -101,6 +101,13 @@ class Folder:
         return Outcome(manifest)
 
 
+def private_folder(path: Path) -> None:
+    """Create a folder and its missing parents, readable by the owner only: landings hold personal data."""
+    if not path.is_dir():
+        private_folder(path.parent)
+        path.mkdir(mode=0o700, exist_ok=True)
+
+
 def _shrinks(before: int, now: int) -> bool:
     return before >= SHRINK_FLOOR_ROWS and now < SHRINK_SHARE * before
 
@@ -134,7 +141,7 @@ def recover(stream: Path) -> None:
 @contextlib.contextmanager
 def exclusive(folder: Path) -> Iterator[None]:
     """Only one process at a time pulls into `folder`; a second one waits for the first."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    private_folder(folder)
     with (folder / ".lock").open("a") as lock:
         with contextlib.suppress(ImportError):  # Windows has no fcntl; runs are one at a time there anyway
             import fcntl

@@ -1,0 +1,181 @@
+"""Klaviyo events: by business day, with profile and metric folded in."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from cja_pipeline.sources import pull
+from cja_pipeline.sources.errors import PullError, ShrunkError
+from cja_pipeline.sources.manifest import read_manifest
+from cja_pipeline.sources.window import Window, parse_time
+from cja_pipeline_tests.sources.helpers import (
+    AS_OF,
+    DAY,
+    QUICK,
+    ZONE,
+    answering,
+    contents,
+    lines,
+    rejects,
+    source,
+)
+
+FILTER = re.compile(r"and\(greater-or-equal\(datetime,([^)]+)\),less-than\(datetime,([^)]+)\)\)")
+
+
+def event(number: int, moment: str) -> dict[str, Any]:
+    return {
+        "type": "event",
+        "id": f"e{number}",
+        "attributes": {"datetime": moment, "event_properties": {"Subject": "Frühling", "$value": 12.5}},
+        "relationships": {
+            "profile": {"data": {"type": "profile", "id": f"p{number % 2}"}},
+            "metric": {"data": {"type": "metric", "id": "m1"}},
+        },
+        "links": {"self": f"https://a.klaviyo.com/api/events/e{number}/"},
+    }
+
+
+class Account:
+    """An account that pages two events at a time and names the next page by an absolute link."""
+
+    def __init__(self, events: list[dict[str, Any]]) -> None:
+        self.events = events
+        self.requests: list[httpx.Request] = []
+
+    def __call__(self, request: httpx.Request) -> Any:
+        assert request.headers["authorization"] == "Klaviyo-API-Key local"
+        assert request.headers["revision"] == "2026-07-15"
+        self.requests.append(request)
+        params = request.url.params
+        assert (params["sort"], params["include"], params["page[size]"]) == (
+            "datetime",
+            "metric,profile",
+            "1000",
+        )
+        start, end = map(parse_time, FILTER.fullmatch(params["filter"]).groups())  # type: ignore[union-attr]
+        found = [e for e in self.events if start <= parse_time(e["attributes"]["datetime"]) < end]
+        found.sort(key=lambda e: e["attributes"]["datetime"])
+        at = int(params.get("page[cursor]", 0))
+        following = str(request.url.copy_set_param("page[cursor]", at + 2))
+        return {
+            "data": found[at : at + 2],
+            "included": [
+                {"type": "metric", "id": "m1", "attributes": {"name": "Opened Email"}},
+                {"type": "profile", "id": "p0", "attributes": {"email": "a@example.org"}},
+            ],
+            "links": {"self": str(request.url), "next": following if at + 2 < len(found) else None},
+        }
+
+
+def run(handler: Any, landing: Path, window: Window | None = None, **settings: Any):  # type: ignore[no-untyped-def]
+    config = source("klaviyo", "https://a.klaviyo.example", token="env:KLAVIYO_TEST_KEY", **settings)
+    return pull(
+        config,
+        window or Window(DAY, DAY),
+        AS_OF,
+        landing,
+        transport=answering(handler),
+        time_zone=ZONE,
+        limits=QUICK,
+    )[0]
+
+
+@pytest.fixture(autouse=True)
+def _key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KLAVIYO_TEST_KEY", "local")
+
+
+def test_events_are_landed_by_business_day(tmp_path: Path) -> None:
+    moments = ["2026-03-09T22:59:59+00:00", "2026-03-09T23:00:00+00:00", "2026-03-10T12:00:00.5+00:00"]
+    moments += ["2026-03-10T22:59:59.999+00:00", "2026-03-10T23:00:00+00:00"]
+    account = Account([event(number, moment) for number, moment in enumerate(moments)])
+    report = run(account, tmp_path)
+    folder = tmp_path / "klaviyo/events/dt=2026-03-10"
+    landed = lines(folder)
+    assert [item["id"] for item in landed] == ["e1", "e2", "e3"], "23:00 UTC is midnight in Berlin"
+    assert {key: landed[1][key] for key in account.events[2]} == account.events[2], "verbatim"
+    assert landed[1]["_included"]["profile"]["attributes"]["email"] == "a@example.org"
+    assert landed[1]["_included"]["metric"]["attributes"]["name"] == "Opened Email"
+    assert landed[0]["_included"]["profile"] is None, "the page did not bring this profile along"
+    manifest = read_manifest(folder)
+    assert manifest is not None
+    assert (manifest.rows, manifest.pages, report.rows, report.pages) == (3, 2, 3, 2)
+    assert manifest.window == {"start": "2026-03-09T23:00:00Z", "end": "2026-03-10T23:00:00Z"}
+
+
+def test_trailing_days_are_landed_again_and_the_rest_left_alone(tmp_path: Path) -> None:
+    days = [dt.datetime(2026, 3, day, 12, tzinfo=dt.UTC) for day in range(1, 11)]
+    account = Account([event(number, day.isoformat()) for number, day in enumerate(days)])
+    run(account, tmp_path, Window(dt.date(2026, 3, 1), dt.date(2026, 3, 9)))
+    first = contents(tmp_path)
+    account.events += [event(90 + number, day.isoformat()) for number, day in enumerate(days)]
+    report = run(account, tmp_path)
+    assert [day.day for day in report.landed] == [7, 8, 9, 10]
+    assert report.rows == 8
+    unchanged = [name for name, data in contents(tmp_path).items() if first.get(name) == data]
+    assert {name.split("dt=")[1][:10] for name in unchanged} == {f"2026-03-0{day}" for day in range(1, 7)}
+    before = contents(tmp_path)
+    run(account, tmp_path)
+    assert contents(tmp_path) == before
+
+
+def test_a_quiet_day_is_landed_as_such(tmp_path: Path) -> None:
+    report = run(Account([]), tmp_path)
+    assert (report.rows, report.landed, report.missing) == (0, [DAY], [])
+    assert read_manifest(tmp_path / "klaviyo/events/dt=2026-03-10") is not None
+
+
+def test_oddities_of_records_and_pages(tmp_path: Path) -> None:
+    account = Account([event(number, f"2026-03-10T10:00:0{number}+00:00") for number in range(4)])
+
+    def odd(request: httpx.Request) -> Any:
+        page = account(request)
+        if "page[cursor]" not in request.url.params:
+            page["data"] += [page["data"][0], "nonsense", {"type": "event", "id": "x"}]
+            if len(account.requests) == 1:  # served twice: its own link comes back once
+                page["links"]["next"] = str(request.url)
+        return page
+
+    report = run(odd, tmp_path)
+    folder = tmp_path / "klaviyo/events/dt=2026-03-10"
+    assert [item["id"] for item in lines(folder)] == ["e0", "e1", "e2", "e3"]
+    assert (report.rows, report.duplicate_rows, report.rejected_rows) == (4, 4, 4)
+    assert {item["reason"] for item in rejects(folder)} == {"not an event with id and attributes"}
+
+
+def test_pages_without_end_and_foreign_links_stop_the_pull(tmp_path: Path) -> None:
+    account = Account([event(number, "2026-03-10T10:00:00+00:00") for number in range(4)])
+
+    def circling(request: httpx.Request) -> Any:
+        page = account(request)
+        page["links"]["next"] = str(request.url.copy_set_param("page[cursor]", 0))
+        return page
+
+    with pytest.raises(PullError, match="leads back to itself"):
+        run(circling, tmp_path)
+    assert len(account.requests) == 3
+
+    def foreign(request: httpx.Request) -> Any:
+        return account(request) | {"links": {"next": "https://evil.example/api/events"}}
+
+    with pytest.raises(PullError, match=r"another host \(evil\.example\)"):
+        run(foreign, tmp_path)
+    with pytest.raises(PullError, match="no list of data"):
+        run(lambda _: {"errors": []}, tmp_path)
+    assert not (tmp_path / "klaviyo/events/dt=2026-03-10").exists(), "nothing half is landed"
+
+
+def test_a_vendor_that_forgets_does_not_erase_what_is_landed(tmp_path: Path) -> None:
+    full = Account([event(number, "2026-03-10T10:00:00+00:00") for number in range(120)])
+    run(full, tmp_path)
+    with pytest.raises(ShrunkError, match="2026-03-10 offers 3 rows where 120 are landed"):
+        run(Account(full.events[:3]), tmp_path)
+    assert len(lines(tmp_path / "klaviyo/events/dt=2026-03-10")) == 120
+    assert run(Account(full.events[:3]), tmp_path, allow_shrink=True).rows == 3
