@@ -41,21 +41,21 @@ def kpi_assets() -> list[dg.AssetsDefinition]:
     @measured("funnel", deps=["touchpoints"])
     def funnel(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
         """How many customers reach each step, and how many stop."""
-        from cja_pipeline.kpis.journeys import build_funnel
+        from cja_pipeline.kpis.journey_build import build_funnel
 
         return Report(metadata=build_funnel(warehouse))
 
     @measured("paths", "transitions", "durations", deps=["touchpoints", "stage_spells"])
     def paths(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
         """The ways customers take, and how long each part lasts."""
-        from cja_pipeline.kpis.journeys import build_paths
+        from cja_pipeline.kpis.journey_build import build_paths
 
         return Report(metadata=build_paths(warehouse))
 
     @measured("cohorts", deps=["orders"])
     def cohorts(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
         """Do new buyers come back, month by month."""
-        from cja_pipeline.kpis.journeys import build_cohorts
+        from cja_pipeline.kpis.journey_build import build_cohorts
 
         return Report(metadata=build_cohorts(warehouse))
 

@@ -1,13 +1,19 @@
 """The nightly job: every asset, one business day or a range of them in one run."""
 
+from typing import TYPE_CHECKING, TypeAlias
+
 import dagster as dg
 
 from cja_pipeline.orchestration.partitions import daily
 
+if TYPE_CHECKING:  # Dagster does not export the type of what its own define_asset_job returns
+    from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+
+AssetJob: TypeAlias = "UnresolvedAssetJobDefinition"
 NIGHTLY = "nightly_refresh"
 
 
-def nightly_job() -> dg.UnresolvedAssetJobDefinition:
+def nightly_job() -> AssetJob:
     """All rooms in order; also what a backfill of any range runs."""
     return dg.define_asset_job(
         NIGHTLY,

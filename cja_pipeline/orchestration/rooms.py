@@ -93,9 +93,7 @@ def room_asset(
     return decorate
 
 
-def _log(
-    group: str, name: str, cost: Cost, rows: int | None, results: Sequence[dg.AssetCheckResult]
-) -> None:
+def _log(group: str, name: str, cost: Cost, rows: int | None, results: Sequence[dg.AssetCheckResult]) -> None:
     """One progress record per finished step, for whoever watches (the command line, the benchmark)."""
     failed = [result for result in results if not result.passed]
     record = {

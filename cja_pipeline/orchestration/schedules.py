@@ -2,10 +2,12 @@
 
 import dagster as dg
 
+from cja_pipeline.orchestration.jobs import AssetJob
+
 NIGHT_HOUR = 4
 
 
-def nightly_schedule(job: dg.UnresolvedAssetJobDefinition) -> dg.ScheduleDefinition:
+def nightly_schedule(job: AssetJob) -> dg.ScheduleDefinition:
     """Runs the day that ended, every night; the zone comes from the partitions definition."""
     return dg.build_schedule_from_partitioned_job(
         job,

@@ -5,7 +5,7 @@ import logging
 
 import dagster as dg
 
-from cja_pipeline.orchestration.jobs import NIGHTLY
+from cja_pipeline.orchestration.jobs import NIGHTLY, AssetJob
 from cja_pipeline.orchestration.partitions import daily
 
 LOOK_BACK_DAYS = 14
@@ -30,7 +30,7 @@ def missed_days(instance: dg.DagsterInstance, now: dt.datetime, anchor: dg.Asset
     return [key for key in complete[-LOOK_BACK_DAYS:] if key not in done and key > min(done)]
 
 
-def gap_sensor(job: dg.UnresolvedAssetJobDefinition, anchor: str) -> dg.SensorDefinition:
+def gap_sensor(job: AssetJob, anchor: str) -> dg.SensorDefinition:
     """Requests each missed day once; `anchor` is the partitioned asset that tells which days are done."""
 
     @dg.sensor(
