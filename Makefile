@@ -25,7 +25,7 @@ up: $(VENV)/.ready            ## the Dagster UI and the reports at http://127.0.
 test: $(VENV)/.ready-test     ## every test, including browser and PostgreSQL where they can run
 	$(BIN)/python -m pytest
 
-check: $(VENV)/.ready-dev     ## linter, formatter, types
+check: $(VENV)/.ready-test    ## linter, formatter, types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -36,20 +36,16 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	$(install) --no-deps --editable .
 	touch $@
 
-$(VENV)/.ready-test: requirements-test.lock $(VENV)/.ready
-	$(install) --require-hashes -r requirements-test.lock
+$(VENV)/.ready-test: cja_pipeline_tests/requirements.lock $(VENV)/.ready
+	$(install) --require-hashes -r $<
 	touch $@
 
-$(VENV)/.ready-dev: requirements-dev.lock $(VENV)/.ready
-	$(install) --require-hashes -r requirements-dev.lock
-	touch $@
+lock_options = --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+  --no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
 lock:                         ## refresh the locks (hashes only, no index addresses)
-	for extra in "" test dev; do \
-	  uv pip compile pyproject.toml --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
-	    --no-emit-index-url --no-emit-find-links --no-annotate --no-header \
-	    $${extra:+--extra $$extra} -o requirements$${extra:+-$$extra}.lock || exit 1; \
-	done
+	uv pip compile pyproject.toml $(lock_options) -o requirements.lock
+	uv pip compile pyproject.toml $(lock_options) --extra dev -o cja_pipeline_tests/requirements.lock
 
 clean:                        ## remove the environment and everything a run made
 	rm -rf $(VENV) .cja build *.egg-info
