@@ -46,10 +46,10 @@ class Pull(Generic[Config]):
 
         Days before the first landed one are left alone: there is nothing to restate.
         """
-        landed = [path.name.removeprefix("dt=") for path in self.stream_folder(stream).glob("dt=*")]
+        landed = [path.name.removeprefix("dt=") for path in self.stream_folder(stream).glob("dt=????-??-??")]
         if not landed:
             return self.window
-        first = min(dt.date.fromisoformat(name) for name in landed)
+        first = dt.date.fromisoformat(min(landed))
         start = max(first, self.window.start - dt.timedelta(days=self.source.restate_days))
         return Window(min(start, self.window.start), self.window.end)
 

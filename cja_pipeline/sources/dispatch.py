@@ -47,6 +47,7 @@ def pull(
     as_of = as_of.astimezone(dt.UTC).replace(microsecond=0)
     connector: Any = import_module(f"cja_pipeline.sources.{source.kind}")
     zone = zone_of(time_zone if time_zone is not None else shop().time_zone)
+    label = _label(source)
     reports: list[PullReport] = []
     failures: list[str] = []
     with (
@@ -61,9 +62,8 @@ def pull(
             except (AuthError, QuotaExhausted):
                 raise
             except SourceError as error:
-                failures.append(f"{stream}: {error}")
+                failures.append(f"{stream}: {str(error).removeprefix(f'{label}: ')}")
     shrunk = [f"{report.stream}: {text}" for report in reports for text in report.held.values()]
-    label = f"{source.name or source.kind} ({source.kind})"
     if failures:
         raise PullError(f"{label}: {'; '.join(failures + shrunk)}", reports)
     if shrunk and not _appends(source):
@@ -72,6 +72,10 @@ def pull(
             "allow_shrink in the source's entry of sources.yml and pull again."
         )
     return reports
+
+
+def _label(source: SourceConfig) -> str:
+    return f"{source.name or source.kind} ({source.kind})"
 
 
 def _appends(source: SourceConfig) -> bool:
@@ -88,8 +92,7 @@ def _client(
     transport: httpx.BaseTransport | None,
     limits: Limits | None,
 ) -> VendorClient:
-    label = f"{source.name or source.kind} ({source.kind})"
-    base_url = source.base_url
+    label, base_url = _label(source), source.base_url
     if source.is_mock:
         if transport is None:
             if world is None:

@@ -13,7 +13,7 @@ from cja_pipeline.sources.manifest import LandedFile
 
 ROWS_PER_PART = 500_000
 LINES_PER_WRITE = 500
-COMPRESSION = 4
+COMPRESSION = 6
 
 
 def line_of(record: Any) -> bytes:

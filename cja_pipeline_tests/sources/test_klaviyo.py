@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import random
 import re
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from cja_pipeline_tests.sources.helpers import (
     rejects,
     source,
 )
+from cja_pipeline_tests.sources.servers import Reply, Request, Vendor
 
 FILTER = re.compile(r"and\(greater-or-equal\(datetime,([^)]+)\),less-than\(datetime,([^)]+)\)\)")
 
@@ -179,3 +181,38 @@ def test_a_vendor_that_forgets_does_not_erase_what_is_landed(tmp_path: Path) -> 
         run(Account(full.events[:3]), tmp_path)
     assert len(lines(tmp_path / "klaviyo/events/dt=2026-03-10")) == 120
     assert run(Account(full.events[:3]), tmp_path, allow_shrink=True).rows == 3
+
+
+def test_a_stormy_network_changes_nothing_of_what_is_landed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cja_pipeline.sources.client.time.sleep", lambda _: None)
+    account = Account([event(number, f"2026-03-10T10:{number % 60:02d}:00+00:00") for number in range(120)])
+    storms = [
+        Reply({}, 429, {"Retry-After": "1"}),
+        Reply(b"oops", 502),
+        Reply({"data": [1, 2, 3]}, manner="cut"),
+        Reply(manner="reset"),
+        Reply(b"<html>maintenance</html>", headers={"Content-Type": "text/html"}),
+        Reply(b'{"data": ['),
+    ]
+
+    def serve(stormy: bool, chance: random.Random):  # type: ignore[no-untyped-def]
+        def script(request: Request) -> Reply:
+            if stormy and request.number < 3 and chance.random() < 0.4:
+                return chance.choice(storms)
+            url = f"http://{request.headers['host']}{request.path}"
+            return Reply(account(httpx.Request("GET", url, params=request.query, headers=request.headers)))
+
+        return script
+
+    landings = []
+    for stormy in (False, True):
+        landing = tmp_path / str(stormy)
+        with Vendor(serve(stormy, random.Random(5))) as vendor:
+            config = source("klaviyo", vendor.url)
+            (report,) = pull(config, Window(DAY, DAY), AS_OF, landing, time_zone=ZONE, limits=QUICK)
+        assert report.rows == 120
+        landings.append((landing / "klaviyo/events/dt=2026-03-10/part-000.jsonl.gz").read_bytes())
+    assert report.retries > 10
+    assert landings[0] == landings[1]
