@@ -1,0 +1,249 @@
+"""Build a world on disk: live it, write what each vendor will offer, write the truth beside it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from .calendar import Calendar
+from .columns import NEVER
+from .config import WorldConfig, world_config
+from .crm_contacts import known_since, make_contacts
+from .crm_records import crm_times, damaged, order_versions, survey_versions, ticket_versions
+from .email_rows import METRIC_IDS, event_rows, event_texts, metric, profile, profile_id
+from .ga4_format import Formatter
+from .ga4_store import write_objects
+from .ga4_strings import Vocabulary
+from .identity import Identities
+from .life import Life, live, order_numbers
+from .social import comments, insight_versions, posts
+from .tracking import measure
+from .truth import Emitted, write_truth
+
+FORMAT = 3  # raised when the meaning of the files changes
+
+
+@dataclass(frozen=True)
+class WorldManifest:
+    """What a world is: the arguments it was built from, and the days it covers (inclusive)."""
+
+    start: dt.date
+    end: dt.date
+    horizon_end: dt.date
+    customers: int
+    days: int
+    horizon_days: int
+    seed: int
+    time_zone: str
+    currency: str
+    config_hash: str
+    numpy_version: str
+    format: int = FORMAT
+
+    def text(self) -> str:
+        """As JSON, the content of ``manifest.json``."""
+        return json.dumps(asdict(self), indent=1, default=str) + "\n"
+
+    @staticmethod
+    def read(path: Path) -> WorldManifest:
+        """The manifest in a file."""
+        found = json.loads(path.read_text())
+        for name in ("start", "end", "horizon_end"):
+            found[name] = dt.date.fromisoformat(found[name])
+        return WorldManifest(**found)
+
+
+def build_world(
+    folder: Path,
+    *,
+    customers: int = 20_000,
+    days: int = 90,
+    seed: int = 7,
+    start: dt.date,
+    horizon_days: int = 14,
+    time_zone: str = "Europe/Berlin",
+    currency: str = "EUR",
+    config: WorldConfig | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> WorldManifest:
+    """Build the world in `folder` unless exactly this world is already there.
+
+    `start` is the first business day; history lasts `days`, then events go on for `horizon_days` so that later nights
+    find data. `progress(line)` is called with a line of text after each step. Equal arguments give equal files.
+    Raises ValueError for sizes that cannot be simulated.
+    """
+    if customers < 20 or days < 2 or horizon_days < 0:
+        raise ValueError("a world needs at least 20 customers and 2 days, and a horizon of 0 days or more")
+    config = config or world_config()
+    end = start + dt.timedelta(days=days - 1)
+    manifest = WorldManifest(
+        start=start,
+        end=end,
+        horizon_end=end + dt.timedelta(days=horizon_days),
+        customers=customers,
+        days=days,
+        horizon_days=horizon_days,
+        seed=seed,
+        time_zone=time_zone,
+        currency=currency,
+        config_hash=config.fingerprint,
+        numpy_version=np.__version__,
+    )
+    path = folder / "manifest.json"
+    if path.exists() and path.read_text() == manifest.text():
+        return manifest
+    temporary = folder.with_name(folder.name + ".building")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    clock = time.perf_counter()
+
+    def report(step: str, rows: int) -> None:
+        nonlocal clock
+        if progress:
+            progress(f"{step}: {rows:,} rows, {time.perf_counter() - clock:.1f} s")
+        clock = time.perf_counter()
+
+    calendar = Calendar(config, start, days, horizon_days, time_zone)
+    life = live(config, calendar, seed, customers, currency)
+    report("people and visits", len(life.visits["ts"]))
+    emitted = _vendors(life, temporary, report)
+    write_truth(life, emitted, temporary / "truth")
+    report("truth", len(life.orders["at"]))
+    (temporary / "manifest.json").write_text(manifest.text())
+    if folder.exists():
+        shutil.rmtree(folder)
+    temporary.rename(folder)
+    return manifest
+
+
+def _vendors(life: Life, folder: Path, report: Callable[[str, int], None]) -> Emitted:
+    vocabulary = Vocabulary(life)
+    measured = measure(life)
+    index = write_objects(life, measured, Formatter(life, vocabulary), folder / "ga4")
+    report("web analytics", int(np.sum(index["rows"].to_numpy())))
+    numbers, crm_at, since = order_numbers(life), crm_times(life), known_since(life)
+    buyers = life.orders["person"][life.orders["person"] >= 0]
+    needed = np.unique(
+        np.r_[np.flatnonzero(since < NEVER), buyers, life.email["person"], life.surveys["person"]]
+    )
+    identities = Identities(life, needed)
+    contacts = make_contacts(life, identities, since, crm_at)
+    versions: dict[str, list[dict[str, Any]]] = {"contacts": contacts.versions}
+    versions["orders"], order_ids = order_versions(life, identities, contacts, numbers, crm_at)
+    versions["tickets"] = ticket_versions(life, contacts)
+    versions["feedback_submissions"] = survey_versions(life, identities, contacts, numbers)
+    broken = {stream: damaged(life, stream, rows) for stream, rows in versions.items()}
+    for stream, rows in versions.items():
+        rows += [version for _, version in broken[stream]]
+        _write_versions(rows, folder / "hubspot" / f"{stream}.parquet")
+    merges = [{"loser": a, "winner": b, "visible_from": at} for a, b, at in contacts.merges]
+    schema = pa.schema({"loser": pa.string(), "winner": pa.string(), "visible_from": pa.int64()})
+    _write(pa.Table.from_pylist(merges, schema), folder / "hubspot" / "merges.parquet")
+    report("customer records", sum(len(rows) for rows in versions.values()))
+    mail_rows = event_rows(life)
+    ids, texts = event_texts(life, identities, mail_rows)
+    _write_email(life, identities, mail_rows, ids, texts, folder / "klaviyo")
+    report("e-mail", len(ids))
+    insights, page_posts = insight_versions(life), posts(life)
+    remarks = comments(life, identities, page_posts)
+    insights.sort(key=lambda row: (row["visible_from"], row["ad_id"], row["day"]))
+    _write(pa.Table.from_pylist(insights), folder / "meta" / "insights.parquet")
+    _write(pa.Table.from_pylist(page_posts), folder / "meta" / "posts.parquet")
+    hidden = {"topic", "feeling", "language"}
+    public = [
+        {k: v for k, v in row.items() if k not in hidden}
+        for row in sorted(remarks, key=lambda r: (r["visible_from"], r["id"]))
+    ]
+    schema = pa.schema({"id": pa.string(), "post_id": pa.string(), "parent": pa.string(), "author": pa.string(), "author_name": pa.string(), "created_at": pa.int64(), "visible_from": pa.int64(), "message": pa.string(), "likes": pa.int64()})  # fmt: skip
+    _write(pa.Table.from_pylist(public, schema), folder / "meta" / "comments.parquet")
+    report("social", len(insights) + len(remarks))
+    return Emitted(
+        vocabulary,
+        measured,
+        index,
+        numbers,
+        crm_at,
+        order_ids,
+        identities,
+        contacts,
+        versions,
+        broken,
+        mail_rows,
+        ids,
+        insights,
+        page_posts,
+        remarks,
+    )
+
+
+def _write_versions(rows: list[dict[str, Any]], path: Path) -> None:
+    """Versions sorted by visible_from, each with the moment the next version replaces it."""
+    rows.sort(key=lambda row: (row["visible_from"], row["id"]))
+    following: dict[str, int] = {}
+    until = [0] * len(rows)
+    for position in range(len(rows) - 1, -1, -1):
+        id_ = rows[position]["id"]
+        until[position] = following.get(id_, int(NEVER))
+        following[id_] = rows[position]["visible_from"]
+    table = pa.table(
+        {
+            "id": [row["id"] for row in rows],
+            "visible_from": [row["visible_from"] for row in rows],
+            "until": until,
+            "created_at": [row["created_at"] for row in rows],
+            "archived": [row["archived"] for row in rows],
+            "gone": [row["gone"] for row in rows],
+            "contact_id": pa.array([row.get("contact_id") for row in rows], pa.string()),
+            "properties": [json.dumps(row["properties"], ensure_ascii=False) for row in rows],
+        }
+    )
+    _write(table, path)
+
+
+def _write_email(
+    life: Life, identities: Identities, rows: dict[str, Any], ids: list[str], texts: list[str], folder: Path
+) -> None:
+    people = np.unique(life.email["person"]).tolist()
+    profiles = [profile(life, identities, person) for person in people]
+    table = pa.table(
+        {"id": [p["id"] for p in profiles], "json": [json.dumps(p, ensure_ascii=False) for p in profiles]}
+    )
+    _write(table, folder / "profiles.parquet")
+    _write(
+        pa.table({"id": METRIC_IDS, "json": [json.dumps(metric(k)) for k in range(len(METRIC_IDS))]}),
+        folder / "metrics.parquet",
+    )
+    name = {person: profile_id(person) for person in people}
+    persons = life.email["person"][rows["row"]].tolist()
+    kinds = life.email["kind"][rows["row"]]
+    broken = rows["copy"] == 3
+    profile_column = pa.array(
+        [None if b else name[p] for p, b in zip(persons, broken.tolist(), strict=True)], pa.string()
+    )
+    metric_column = pa.array(METRIC_IDS).take(pa.array(kinds))
+    table = pa.table(
+        {
+            "id": ids,
+            "visible_from": rows["visible_from"],
+            "ts": rows["ts"],
+            "profile_id": profile_column,
+            "metric_id": metric_column,
+            "json": texts,
+        }
+    )
+    _write(table, folder / "events.parquet")
+
+
+def _write(table: pa.Table, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table, path, compression="zstd")
