@@ -39,7 +39,8 @@ _GREETING = re.compile(
     r"(?P<gap>[.,:]?\s+)(?P<name>[A-ZÀ-ÖØ-Þ][\w'’\-]+(?:\s+[A-ZÀ-ÖØ-Þ][\w'’\-]+){0,2})"
 )
 _STREET = re.compile(
-    r"\b[A-ZÀ-Þ][\w\-]*(?:stra(?:ß|ss)e|str\.|weg|platz|allee|gasse| street| road| avenue| lane)\s*\d+\s?[a-z]?\b"
+    r"\b[A-ZÀ-Þ][\w\-]*(?:stra(?:ß|ss)e|str\.|weg|platz|allee|gasse| street| road| avenue| lane)"
+    r"\s*\d+\s?[a-z]?\b"
 )
 _KEEP = re.compile(r"^(?:\d{1,4}|\d{1,3}(?:st|nd|rd|th|x|%|h|kg|cm|mm|ml|km|gb|g|l|m))$", re.I)
 

@@ -51,6 +51,17 @@ def _slopes(points: Sequence[Point]) -> list[float]:
     return [*slopes, secants[-1]]
 
 
+def sampled(bezier: Sequence[Point], count: int = 16) -> list[Point]:
+    """Points along a cubic curve of four control points."""
+    (x0, y0), (x1, y1), (x2, y2), (x3, y3) = bezier
+    found = []
+    for place in range(count + 1):
+        t = place / count
+        a, b, d, e = (1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t * t * (1 - t), t**3
+        found.append((a * x0 + b * x1 + d * x2 + e * x3, a * y0 + b * y1 + d * y2 + e * y3))
+    return found
+
+
 def closed(top: Sequence[Point], bottom: Sequence[Point], *, smooth: bool = True) -> str:
     """The area between two lines over the same x."""
     path = curve if smooth else line

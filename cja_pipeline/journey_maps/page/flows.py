@@ -25,7 +25,7 @@ STEP_GROUPS = ("path", "touch", "channel")
 
 @dataclass
 class Node:
-    """A bar of the drawing: its column, size in pixels, position, and how far its flows are already placed."""
+    """A bar of the drawing: column, size and position, and how far its flows are already placed."""
 
     code: str
     column: int

@@ -134,6 +134,9 @@ def sparkline(points: Any, target: float | None) -> dict[str, Any] | None:
     return {
         "line": "".join(draw.line(run) for run in runs),
         "area": area,
+        "points": [
+            (place * step / 100, y(value) / HEIGHT) for place, value in enumerate(values) if value is not None
+        ],
         "dot": (draw.pct(last * step / 100), draw.pct(y(values[last] or 0.0) / HEIGHT)),
         "target": None if shown_target is None else draw.c(y(shown_target)),
     }

@@ -19,7 +19,7 @@ def river(page: Map, words: Labels, minimum: int) -> dict[str, Any]:
     counts = [_counts(page, stage) for stage in STAGES]
     tallest = max((count["reached"] or 0.0 for count in counts), default=0.0)
     scale = TALLEST / tallest if tallest else 0.0
-    bands: list[dict[str, str]] = []
+    bands: list[dict[str, Any]] = []
     cells = []
     first = next((count["reached"] for count in counts if count["reached"]), None)
     for index, count in enumerate(counts):
@@ -44,36 +44,51 @@ def _size(value: float | None, scale: float) -> float:
     return max(HAIRLINE, value * scale) if value else 0.0
 
 
-def _bands(x: float, count: dict[str, Any], scale: float, last: bool) -> list[dict[str, str]]:
+def _bands(x: float, count: dict[str, Any], scale: float, last: bool) -> list[dict[str, Any]]:
+    """Bands of one stage: `path` for the page, `points` (an outline of straight lines) for the preview."""
     go, stay, leave = (_size(count[item], scale) for item in ("go_on", "open", "leave"))
-    c = draw.c
     if last:
         whole = _size(count["reached"], scale)
-        return [{"kind": "go", "path": f"M{c(x)} 0h{c(WIDTH)}v{c(whole)}h-{c(WIDTH)}Z"}] if whole else []
+        return [_box("go", x, 0.0, WIDTH, whole)] if whole else []
     found = []
     if go:
-        found.append({"kind": "go", "path": f"M{c(x)} 0h{c(WIDTH)}v{c(go)}h-{c(WIDTH)}Z"})
+        found.append(_box("go", x, 0.0, WIDTH, go))
     if stay:
-        found.append(
-            {"kind": "stay", "path": f"M{c(x)} {c(go)}h{c(WIDTH * 0.9)}v{c(stay)}h-{c(WIDTH * 0.9)}Z"}
-        )
+        found.append(_box("stay", x, go, WIDTH * 0.9, stay))
     if leave:
-        found.append({"kind": "leave", "path": _bend(x, go + stay, leave)})
+        found.append(_bend(x, go + stay, leave))
     return found
 
 
-def _bend(x: float, top: float, thick: float) -> str:
+def _box(kind: str, x: float, y: float, width: float, height: float) -> dict[str, Any]:
+    c = draw.c
+    return {
+        "kind": kind,
+        "path": f"M{c(x)} {c(y)}h{c(width)}v{c(height)}h-{c(width)}Z",
+        "points": [(x, y), (x + width, y), (x + width, y + height), (x, y + height)],
+    }
+
+
+def _bend(x: float, top: float, thick: float) -> dict[str, Any]:
     """A band that runs on for a while, then falls out of the drawing; as wide at its end as it was high."""
     across = min(thick * 0.41, 0.34 * WIDTH)  # a column is about 245 pixels wide and 100 units
     right, left = x + 0.9 * WIDTH, x + 0.9 * WIDTH - across
     turn_out, turn_in = x + 0.34 * WIDTH, x + max(0.12, 0.34 - across / WIDTH) * WIDTH
     low = top + thick
-    c = draw.c
-    return (
-        f"M{c(x)} {c(top)}H{c(turn_out)}C{c(turn_out + 0.36 * WIDTH)} {c(top)} {c(right)} {c(top + 50)} "
-        f"{c(right)} {c(HEIGHT)}H{c(left)}C{c(left)} {c(low + (HEIGHT - low) * 0.5)} "
-        f"{c(left - (left - turn_in) * 0.3)} {c(low)} {c(turn_in)} {c(low)}H{c(x)}Z"
+    outer = ((turn_out, top), (turn_out + 0.36 * WIDTH, top), (right, top + 50), (right, HEIGHT))
+    inner = (
+        (left, HEIGHT),
+        (left, low + (HEIGHT - low) * 0.5),
+        (left - (left - turn_in) * 0.3, low),
+        (turn_in, low),
     )
+    c = draw.c
+    out, back = (" ".join(f"{c(a)} {c(b)}" for a, b in part[1:]) for part in (outer, inner))
+    return {
+        "kind": "leave",
+        "path": f"M{c(x)} {c(top)}H{c(turn_out)}C{out}H{c(left)}C{back}H{c(x)}Z",
+        "points": [(x, top), *draw.sampled(outer), *draw.sampled(inner), (x, low)],
+    }
 
 
 def _cell(

@@ -1,0 +1,104 @@
+"""Section `health`: are the sources up to date, did the checks pass, is every record accounted for."""
+
+from __future__ import annotations
+
+import datetime as dt
+from zoneinfo import ZoneInfo
+
+from cja_pipeline.journey_maps.rows import Rows
+from cja_pipeline.journey_maps.sections.context import Context, number
+
+# the newest result of every check; a check that failed counts by its severity
+CHECKS = """
+    SELECT
+        count(*) AS checks,
+        count(*) FILTER (WHERE passed) AS passed,
+        count(*) FILTER (WHERE NOT passed AND severity <> 'critical') AS warnings,
+        count(*) FILTER (WHERE NOT passed AND severity = 'critical') AS failures
+    FROM (
+        SELECT
+            passed,
+            severity,
+            row_number() OVER (
+                PARTITION BY table_name, check_id ORDER BY checked_at DESC, run_id DESC
+            ) AS newest
+        FROM quality.results
+    ) AS ranked
+    WHERE newest = 1
+"""
+RECORDS = """
+    SELECT
+        sum(CASE WHEN stage = 'landed' THEN offered ELSE 0 END) AS offered,
+        sum(rejected) AS rejected,
+        sum(CASE WHEN stage = 'validated' THEN valid + quarantined + duplicate + late ELSE 0 END) AS placed,
+        sum(CASE WHEN stage = 'validated' THEN quarantined ELSE 0 END) AS quarantined
+    FROM quality.ledger
+"""
+SOURCES = """
+    SELECT source, max(day) AS newest, max(as_of) AS as_of
+    FROM quality.ledger
+    GROUP BY source
+    ORDER BY source
+"""
+
+
+def health(context: Context, rows: Rows) -> None:
+    """Rows `refreshed`, `sources`, `checks`, `records`, `quarantine`; a banner where something is wrong."""
+    banners: list[str] = []
+    refreshed = context.run.get("as_of")
+    if context.has("quality.ledger"):
+        refreshed = _sources(context, rows, banners) or refreshed
+        _records(context, rows, banners)
+    if context.has("quality.results"):
+        _checks(context, rows, banners)
+    if isinstance(refreshed, dt.datetime):
+        aware = refreshed if refreshed.tzinfo else refreshed.replace(tzinfo=dt.UTC)
+        local = aware.astimezone(ZoneInfo(context.time_zone)).replace(tzinfo=None, second=0, microsecond=0)
+        rows.add("health", "refreshed", text=local.isoformat())
+    for place, text in enumerate(banners):
+        rows.add("health", f"banner/{place}", text=text, status="warning")
+
+
+def _sources(context: Context, rows: Rows, banners: list[str]) -> dt.datetime | None:
+    found = context.wh.sql(SOURCES).fetchall()
+    if not found:
+        return None
+    behind = [str(name) for name, newest, _ in found if newest is None or newest < context.last_day]
+    rows.add(
+        "health", "sources", value=float(len(found) - len(behind)), target=float(len(found)), series=behind
+    )
+    if behind:
+        names = ", ".join(context.words.name("source", name) for name in behind)
+        banners.append(context.words("health.stale", names=names))
+    known = [as_of for _, _, as_of in found if as_of is not None]
+    return max(known) if known else None
+
+
+def _records(context: Context, rows: Rows, banners: list[str]) -> None:
+    offered, rejected, placed, quarantined = (
+        number(value) for value in context.wh.sql(RECORDS).fetchone() or ()
+    )
+    if not offered:
+        return
+    accounted = min(offered, (placed or 0.0) + (rejected or 0.0))
+    rows.add("health", "records", value=accounted, target=offered)
+    rows.add("health", "quarantine", value=quarantined or 0.0, share=(quarantined or 0.0) / offered)
+    if accounted < offered:
+        lost = context.words.formats.number(offered - accounted)
+        banners.append(context.words("health.lost", n=lost))
+
+
+def _checks(context: Context, rows: Rows, banners: list[str]) -> None:
+    checks, passed, warnings, failures = context.wh.sql(CHECKS).fetchone() or (0, 0, 0, 0)
+    if not checks:
+        return
+    rows.add(
+        "health",
+        "checks",
+        value=float(passed),
+        target=float(checks),
+        status="failed" if failures else "warned" if warnings else "passed",
+        series={"warnings": warnings, "failures": failures},
+    )
+    if failures:
+        banners.append(context.words("health.blocked"))

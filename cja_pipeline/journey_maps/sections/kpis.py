@@ -1,0 +1,98 @@
+"""Section `kpi`: the key figures of the last 28 days with their course, from ``kpis.kpi_values``."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from cja_pipeline.journey_maps.rows import Rows
+from cja_pipeline.journey_maps.sections.context import Context, day, number, text, whole
+from cja_pipeline.journey_maps.suppress import SUPPRESS
+
+DAYS = 28
+UNITS = {"percent": "share", "number": "ratio"}
+# which slice of the KPI table a customer group is
+SLICES = {
+    "new": ("new_returning", "new"),
+    "returning": ("new_returning", "returning"),
+    "mobile": ("device", "mobile"),
+    "desktop": ("device", "desktop"),
+}
+VALUES = """
+    SELECT v.*, c.label, c.format, c.better
+    FROM kpis.kpi_values v
+    JOIN kpis.kpi_catalogue c ON c.kpi_id = v.kpi_id
+    WHERE v.kpi_id = $kpi AND v.dimension = $dimension AND v.dimension_value = $value
+      AND v.grain IN ('rolling_28d', 'day') AND v.period_end <= $last_day
+    ORDER BY v.grain, v.period_end DESC
+"""
+
+
+def kpis(context: Context, rows: Rows) -> None:
+    """One row per KPI of the strip; a KPI that the catalogue does not know or that has no value says why."""
+    if not context.has("kpis.kpi_values", "kpis.kpi_catalogue"):
+        return
+    for shown in context.config.kpis:
+        found = kpi_row(context, shown.id, shown.base, shown.count)
+        if found is not None:
+            rows.add("kpi", shown.id, **found)
+
+
+def kpi_row(context: Context, kpi: str, base: str, count: str) -> dict[str, Any] | None:
+    """The columns of a KPI's row, or None where the KPI is unknown."""
+    dimension, value = SLICES.get(context.segment, ("all", "all"))
+    found = context.df(VALUES, kpi=kpi, dimension=dimension, value=value).to_dict("records")
+    periods = [row for row in found if row["grain"] == "rolling_28d"]
+    if not periods:
+        return None
+    now = periods[0]
+    before = periods[1] if len(periods) > 1 else None
+    money = now["format"] == "money"
+    current = number(now["value"])
+    size = whole(now[count]) if current is not None else None
+    if context.segment != "all" and (whole(now["n"]) or 0) < SUPPRESS:
+        current, size = None, None
+    hidden = current is None
+    return {
+        "stage": text(now["stage"]),
+        "label": context.words.name("kpi", kpi, text(now["label"])),
+        "text": "" if not hidden else text(now["null_reason"]),
+        "value": current,
+        "low": None if hidden else number(now["ci_low"]),
+        "high": None if hidden else number(now["ci_high"]),
+        "n": size,
+        "unit": UNITS.get(text(now["format"]), text(now["format"])),
+        "currency": text(now["currency"]) or context.currency if money else "",
+        "target": number(now["target"]),
+        "status": verdict(now, current),
+        "previous": None if hidden or before is None else number(before["value"]),
+        "series": {
+            "better": text(now["better"]),
+            "n_unit": base,
+            "points": [] if hidden else _course(context, found),
+        },
+        "evidence": text(now["ci_method"]) or "exact",
+        "period_start": day(now["period_start"]),
+        "period_end": day(now["period_end"]),
+    }
+
+
+def verdict(row: dict[Any, Any], value: float | None) -> str:
+    """on: target met; near: missed, but the interval still holds it; off: missed; none: no target."""
+    target = number(row["target"])
+    if value is None:
+        return "no_data"
+    if target is None:
+        return "none"
+    up = row["better"] != "down"
+    if value >= target if up else value <= target:
+        return "on"
+    reach = number(row["ci_high"] if up else row["ci_low"])
+    return "near" if reach is not None and (reach >= target if up else reach <= target) else "off"
+
+
+def _course(context: Context, found: list[dict[Any, Any]]) -> list[list[Any]]:
+    """[day, value] of the last 28 days; a day without a value is null."""
+    known = {day(row["period_end"]): number(row["value"]) for row in found if row["grain"] == "day"}
+    days = [context.last_day - dt.timedelta(days=back) for back in range(DAYS - 1, -1, -1)]
+    return [[each.isoformat(), known.get(each)] for each in days] if known else []

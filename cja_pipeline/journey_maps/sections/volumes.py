@@ -1,0 +1,55 @@
+"""Section `volume`: customers per stage up to their furthest, and who goes on, is still there, leaves."""
+
+from __future__ import annotations
+
+from cja_pipeline.journey_maps.rows import STAGES, Rows
+from cja_pipeline.journey_maps.sections.context import Context, whole
+from cja_pipeline.journey_maps.suppress import shown_parts, size_status
+
+TABLES = (
+    "customers.touchpoints",
+    "customers.stage_spells",
+    "kpis.journey_keys",
+    "config.segments",
+    "config.journey_params",
+)
+
+
+def volumes(context: Context, rows: Rows) -> None:
+    """Four rows per stage: reached, go_on, open, leave. Nothing where the tables are missing."""
+    if not context.has(*TABLES):
+        return
+    found = {int(row.place): row for row in context.model("volumes").itertuples()}
+    ends = {place: whole(found[place].customers) or 0 if place in found else 0 for place in range(1, 6)}
+    still = {place: whole(found[place].still_here) or 0 if place in found else 0 for place in range(1, 6)}
+    beyond = 0
+    counts: dict[int, dict[str, int]] = {}
+    for place in range(len(STAGES), 0, -1):
+        counts[place] = {"go_on": beyond, "open": still[place], "leave": ends[place] - still[place]}
+        beyond += ends[place]
+        counts[place]["reached"] = beyond
+    for place, stage in enumerate(STAGES, 1):
+        add_stage(rows, stage, counts[place])
+
+
+def add_stage(rows: Rows, stage: str, counts: dict[str, int]) -> None:
+    """The rows of one stage, small groups hidden so that they cannot be computed from the rest."""
+    reached = counts["reached"]
+    status = size_status(reached) if reached else ""
+    if status == "suppressed":
+        for item in ("reached", "go_on", "open", "leave"):
+            rows.add("volume", item, stage=stage, status="suppressed")
+        return
+    rows.add("volume", "reached", stage=stage, value=float(reached), n=reached, share=1.0, status=status)
+    parts = shown_parts({item: counts[item] for item in ("go_on", "open", "leave")})
+    for item, (count, part_status) in parts.items():
+        share = count / reached if count is not None and reached else None
+        rows.add(
+            "volume",
+            item,
+            stage=stage,
+            value=None if count is None else float(count),
+            n=reached,
+            share=None if share is None else min(1.0, share),
+            status=part_status,
+        )
