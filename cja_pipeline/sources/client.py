@@ -29,6 +29,7 @@ from cja_pipeline.sources.replies import fault_of, parse_json
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+Check = Callable[[Any], str | None]
 PASSING_ERRORS = (httpx.TimeoutException, httpx.NetworkError, httpx.RemoteProtocolError, httpx.DecodingError)
 
 
@@ -95,13 +96,16 @@ class VendorClient:
     def __exit__(self, *_: object) -> None:
         self._http.close()
 
-    def get(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
-        """GET `path` (or an absolute URL of the same host) and return its JSON value."""
-        return self._json("GET", path, params, None)
+    def get(self, path: str, params: Mapping[str, Any] | None = None, check: Check | None = None) -> Any:
+        """GET `path` (or an absolute URL of the same host) and return its JSON value.
 
-    def post(self, path: str, body: Any) -> Any:
+        `check` says what is wrong with the value, or None; a wrong one counts as a failed attempt.
+        """
+        return self._json("GET", path, params, None, check)
+
+    def post(self, path: str, body: Any, check: Check | None = None) -> Any:
         """POST a JSON `body` to a reading endpoint and return the JSON value of the answer."""
-        return self._json("POST", path, None, body)
+        return self._json("POST", path, None, body, check)
 
     def download(
         self, path: str, target: Path, params: Mapping[str, Any] | None = None, *, size: int, md5: str | None
@@ -139,9 +143,14 @@ class VendorClient:
             raise VendorError(f"{self.name}: the next page is on another host ({url.host}); not followed")
         return without_secrets(str(url))
 
-    def _json(self, method: str, path: str, params: Mapping[str, Any] | None, body: Any) -> Any:
+    def _json(
+        self, method: str, path: str, params: Mapping[str, Any] | None, body: Any, check: Check | None
+    ) -> Any:
         def read(response: httpx.Response, until: float) -> Any:
-            return parse_json(response, limited(response, self._limits.json_bytes, until))
+            value = parse_json(response, limited(response, self._limits.json_bytes, until))
+            if check is not None and (wrong := check(value)):
+                raise Transient(wrong)
+            return value
 
         return self._request(method, path, params, body, read, self._limits.attempt_seconds)
 

@@ -13,7 +13,7 @@ from urllib.parse import quote, unquote, urlsplit
 from cja_pipeline.sources.client import VendorClient
 from cja_pipeline.sources.errors import VendorError
 from cja_pipeline.sources.manifest import sha256_of
-from cja_pipeline.sources.paging import LoopGuard
+from cja_pipeline.sources.paging import LoopGuard, items
 
 
 @dataclass(frozen=True)
@@ -58,11 +58,9 @@ class BucketStore:
             answer = self._client.get(self._path, query)
             if not isinstance(answer, dict) or answer.get("kind", "storage#objects") != "storage#objects":
                 raise VendorError(f"{self._client.name}: GET {self._path}: the answer is no list of objects")
-            for item in answer.get("items", []):
-                if not item["name"].endswith("/"):
-                    found[item["name"]] = StoredObject(
-                        item["name"], int(item["size"]), item.get("md5Hash"), str(item.get("generation", ""))
-                    )
+            for item in map(_described, items(answer, "items")):
+                if not item.name.endswith("/"):
+                    found[item.name] = item
             if not (token := answer.get("nextPageToken")):
                 return [found[name] for name in sorted(found)]
             guard.visit(token)
@@ -99,6 +97,15 @@ class FolderStore:
         if _md5(target) != item.md5:
             raise VendorError(f"{item.name} changed while it was copied")
         return sha256_of(target)
+
+
+def _described(entry: Any) -> StoredObject:
+    try:
+        return StoredObject(
+            str(entry["name"]), int(entry["size"]), entry.get("md5Hash"), str(entry.get("generation", ""))
+        )
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise VendorError("an object in the listing has no readable name and size") from None
 
 
 def _md5(path: Path) -> str:

@@ -19,7 +19,7 @@ from cja_pipeline.sources.hubspot_objects import OBJECTS
 from cja_pipeline.sources.hubspot_search import Search
 from cja_pipeline.sources.landing import Folder
 from cja_pipeline.sources.manifest import read_manifest
-from cja_pipeline.sources.paging import LoopGuard
+from cja_pipeline.sources.paging import LoopGuard, fitting, items
 from cja_pipeline.sources.registry import HubspotSource
 from cja_pipeline.sources.reports import PullReport
 from cja_pipeline.sources.window import parse_stamp, parse_time
@@ -111,18 +111,21 @@ def _associate(client: VendorClient, stream: str, other: str, records: list[dict
     found: dict[str, set[tuple[str, str]]] = {str(record["id"]): set() for record in records}
     inputs: list[dict[str, str]] = [{"id": key} for key in found]
     guard = LoopGuard(f"{client.name}: POST {path}")
+    check = fitting(lambda page: items(page, "results"), lambda result: _from(result) in found)
     requests = 0
     while inputs:
-        answer = client.post(path, {"inputs": inputs})
+        answer = client.post(path, {"inputs": inputs}, check)
         requests += 1
         if not isinstance(answer, dict) or not isinstance(answer.get("results"), list):
             raise VendorError(f"{client.name}: POST {path}: no results in the answer")
         inputs = []
         for result in answer["results"]:
-            key = str(result["from"]["id"])
-            for target in result.get("to", []):
-                labels = [kind.get("label") or usual for kind in target.get("associationTypes") or [{}]]
-                found.setdefault(key, set()).update((str(target["toObjectId"]), label) for label in labels)
+            key = _from(result)
+            if key not in found:
+                continue
+            for target in items(result, "to"):
+                labels = [kind.get("label") or usual for kind in items(target, "associationTypes") or [{}]]
+                found[key].update((str(target.get("toObjectId")), label) for label in labels)
             after = ((result.get("paging") or {}).get("next") or {}).get("after")
             if after:
                 guard.visit(f"{key} {after}")
@@ -131,6 +134,12 @@ def _associate(client: VendorClient, stream: str, other: str, records: list[dict
         pairs = sorted(found[str(record["id"])], key=_by_number)
         record["associations"] = {other: {"results": [{"id": k, "type": t} for k, t in pairs]}}
     return requests
+
+
+def _from(result: Any) -> str:
+    """The id that an entry of an association answer is about."""
+    origin = result.get("from") if isinstance(result, dict) else None
+    return str(origin.get("id")) if isinstance(origin, dict) else ""
 
 
 def _archived(

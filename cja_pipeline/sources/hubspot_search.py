@@ -9,10 +9,13 @@ alike) the records are walked by their ids.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from cja_pipeline.sources.client import VendorClient
 from cja_pipeline.sources.errors import PagingError, VendorError
+from cja_pipeline.sources.paging import fitting, items
+from cja_pipeline.sources.window import parse_time
 
 CAP = 10_000
 PAGE = 200
@@ -117,7 +120,7 @@ class Search:
         }
         if after is not None:
             body["after"] = after
-        page = self._client.post(self._path, body)
+        page = self._client.post(self._path, body, fitting(_results, partial(self._within, span)))
         self.pages += 1
         if (
             not isinstance(page, dict)
@@ -127,6 +130,14 @@ class Search:
             raise VendorError(f"{self._client.name}: POST {self._path}: no results and total in the answer")
         return page
 
+    def _within(self, span: tuple[int, int], record: Any) -> bool:
+        try:
+            text = record["properties"][self._time]
+            moment = int(text) if text.isdigit() else parse_time(text).timestamp() * 1000
+        except (AttributeError, KeyError, TypeError, ValueError):
+            return True
+        return span[0] <= moment < span[1]
+
     def _order(self, record: Any) -> tuple[str, int, str]:
         if not isinstance(record, dict):
             return "", 0, ""
@@ -134,6 +145,10 @@ class Search:
         time = properties.get(self._time) if isinstance(properties, dict) else None
         key = str(record.get("id", ""))
         return str(time or record.get("updatedAt") or ""), len(key), key
+
+
+def _results(page: Any) -> list[Any]:
+    return items(page, "results")
 
 
 def _after(page: dict[str, Any]) -> str | None:

@@ -7,16 +7,17 @@ under ``_included``, because those arrive beside the events and belong to the pa
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
 from typing import Any
 
-from cja_pipeline.sources.client import VendorClient
+from cja_pipeline.sources.client import Check, VendorClient
 from cja_pipeline.sources.context import Pull
 from cja_pipeline.sources.errors import VendorError
-from cja_pipeline.sources.paging import LoopGuard
+from cja_pipeline.sources.paging import LoopGuard, fitting, items
 from cja_pipeline.sources.registry import KlaviyoSource
 from cja_pipeline.sources.reports import PullReport
-from cja_pipeline.sources.window import Window, utc_text
+from cja_pipeline.sources.window import Window, parse_time, utc_text
 
 STREAMS = ("events",)
 
@@ -35,11 +36,8 @@ def pull_stream(pull: Pull[KlaviyoSource], stream: str) -> PullReport:
     """Land the events of every day of the restated window."""
     report = pull.report(stream)
     for day in pull.restated(stream).days():
-        edges = Window(day, day)
-        wanted = (
-            f"and(greater-or-equal(datetime,{utc_text(edges.start_utc(pull.zone))}),"
-            f"less-than(datetime,{utc_text(edges.end_utc(pull.zone))}))"
-        )
+        start, end = Window(day, day).start_utc(pull.zone), Window(day, day).end_utc(pull.zone)
+        wanted = f"and(greater-or-equal(datetime,{utc_text(start)}),less-than(datetime,{utc_text(end)}))"
         query = {
             "filter": wanted,
             "sort": "datetime",
@@ -48,7 +46,7 @@ def pull_stream(pull: Pull[KlaviyoSource], stream: str) -> PullReport:
         }
         with pull.day_folder(stream, day) as folder:
             with pull.counted(folder):
-                for page in linked_pages(pull.client, "/api/events", query):
+                for page in linked_pages(pull.client, "/api/events", query, _within(start, end)):
                     folder.manifest.pages += 1
                     for event in events_of(page):
                         if _is_event(event):
@@ -60,13 +58,15 @@ def pull_stream(pull: Pull[KlaviyoSource], stream: str) -> PullReport:
     return report
 
 
-def linked_pages(client: VendorClient, path: str, query: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def linked_pages(
+    client: VendorClient, path: str, query: dict[str, Any], check: Check | None = None
+) -> Iterator[dict[str, Any]]:
     """Pages of a JSON:API listing, following ``links.next``.
 
     A link may come back once (a page served twice); PagingError if it keeps coming back.
     """
     guard = LoopGuard(f"{client.name}: GET {path}")
-    page = client.get(path, query)
+    page = client.get(path, query, check)
     while True:
         if not isinstance(page, dict) or not isinstance(page.get("data"), list):
             raise VendorError(f"{client.name}: GET {path}: the answer has no list of data")
@@ -75,7 +75,7 @@ def linked_pages(client: VendorClient, path: str, query: dict[str, Any]) -> Iter
         if not link:
             return
         guard.visit(link)
-        page = client.get(client.follow(link))
+        page = client.get(client.follow(link), check=check)
 
 
 def events_of(page: dict[str, Any]) -> Iterator[Any]:
@@ -95,6 +95,16 @@ def events_of(page: dict[str, Any]) -> Iterator[Any]:
             target = (related.get(name) or {}).get("data") or {}
             found[name] = included.get((name, target.get("id")))
         yield {**event, "_included": found}
+
+
+def _within(start: dt.datetime, end: dt.datetime) -> Check:
+    def fits(event: Any) -> bool:
+        try:
+            return start <= parse_time(event["attributes"]["datetime"]) < end
+        except (KeyError, TypeError, ValueError):
+            return True
+
+    return fitting(lambda page: items(page, "data"), fits)
 
 
 def _is_event(event: Any) -> bool:

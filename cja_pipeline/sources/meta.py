@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
 
-from cja_pipeline.sources.client import VendorClient
+from cja_pipeline.sources.client import Check, VendorClient
 from cja_pipeline.sources.context import Pull
 from cja_pipeline.sources.errors import VendorError
-from cja_pipeline.sources.paging import LoopGuard
+from cja_pipeline.sources.paging import LoopGuard, fitting, items
 from cja_pipeline.sources.registry import MetaSource
 from cja_pipeline.sources.reports import PullReport
 from cja_pipeline.sources.window import Window, day_of, parse_time
@@ -53,15 +53,17 @@ def pull_stream(pull: Pull[MetaSource], stream: str) -> PullReport:
     account = source.account if source.account.startswith("act_") else f"act_{source.account}"
     for day in pull.restated(stream).days():
         if stream == "insights":
+            check = _dated(day)
             path = f"/{version}/{account}/insights"
             span = json.dumps({"since": day.isoformat(), "until": day.isoformat()})
             query = {"level": "ad", "time_increment": 1, "time_range": span, "fields": INSIGHT_FIELDS}
         else:
             path = f"/{version}/{source.page}/posts"
             query = {"fields": POST_FIELDS, **_seconds(Window(day, day), pull.zone)}
+            check = _created(query)
         with pull.day_folder(stream, day) as folder:
             with pull.counted(folder):
-                for page in graph_pages(pull.client, path, {**query, "limit": PAGE}):
+                for page in graph_pages(pull.client, path, {**query, "limit": PAGE}, check):
                     folder.manifest.pages += 1
                     for record in page:
                         if not isinstance(record, dict):
@@ -83,7 +85,7 @@ def _comments(pull: Pull[MetaSource]) -> PullReport:
                 query = {"fields": COMMENT_FIELDS, "filter": "stream", "limit": PAGE}
                 query |= _seconds(window, pull.zone)
                 path = f"/{pull.source.api_version}/{post}/comments"
-                for page in graph_pages(pull.client, path, query):
+                for page in graph_pages(pull.client, path, query, _created(query)):
                     last.manifest.pages += 1
                     for record in page:
                         if not isinstance(record, dict):
@@ -107,21 +109,23 @@ def _post_ids(pull: Pull[MetaSource], window: Window) -> list[str]:
     path = f"/{pull.source.api_version}/{pull.source.page}/posts"
     posts = {
         str(post["id"]): str(post.get("created_time", ""))
-        for page in graph_pages(pull.client, path, query)
+        for page in graph_pages(pull.client, path, query, _created(query))
         for post in page
         if isinstance(post, dict) and post.get("id")
     }
     return sorted(posts, key=lambda post: (posts[post], post))
 
 
-def graph_pages(client: VendorClient, path: str, query: dict[str, Any]) -> Iterator[list[Any]]:
+def graph_pages(
+    client: VendorClient, path: str, query: dict[str, Any], check: Check | None = None
+) -> Iterator[list[Any]]:
     """Pages of a Graph edge: by cursor where there is one, else by the ``paging.next`` link.
 
     The end is the absence of ``next``, never a short page. A page may come twice; PagingError if the same
     place is asked for again and again. VendorError if an answer has no list of data.
     """
     guard = LoopGuard(f"{client.name}: GET {path}")
-    answer = client.get(path, query)
+    answer = client.get(path, query, check)
     while True:
         if not isinstance(answer, dict) or not isinstance(answer.get("data"), list):
             raise VendorError(f"{client.name}: GET {path}: the answer has no list of data")
@@ -131,7 +135,10 @@ def graph_pages(client: VendorClient, path: str, query: dict[str, Any]) -> Itera
         if not link:
             return
         guard.visit(after or link)
-        answer = client.get(path, {**query, "after": after}) if after else client.get(client.follow(link))
+        if after:
+            answer = client.get(path, {**query, "after": after}, check)
+        else:
+            answer = client.get(client.follow(link), check=check)
 
 
 def created_day(record: dict[str, Any], zone: dt.tzinfo) -> dt.date | None:
@@ -140,6 +147,23 @@ def created_day(record: dict[str, Any], zone: dt.tzinfo) -> dt.date | None:
         return day_of(parse_time(record["created_time"]), zone)
     except (KeyError, TypeError, ValueError):
         return None
+
+
+def _dated(day: dt.date) -> Check:
+    def fits(row: Any) -> bool:
+        return not isinstance(row, dict) or row.get("date_start") == day.isoformat()
+
+    return fitting(lambda page: items(page, "data"), fits)
+
+
+def _created(query: dict[str, Any]) -> Check:
+    def fits(record: Any) -> bool:
+        try:
+            return query["since"] <= parse_time(record["created_time"]).timestamp() <= query["until"]
+        except (KeyError, TypeError, ValueError):
+            return True
+
+    return fitting(lambda page: items(page, "data"), fits)
 
 
 def _seconds(window: Window, zone: dt.tzinfo) -> dict[str, int]:

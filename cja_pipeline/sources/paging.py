@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from cja_pipeline.sources.errors import PagingError
 
@@ -19,3 +21,25 @@ class LoopGuard:
         self._asked[place] += 1
         if self._asked[place] > 2:
             raise PagingError(f"{self._what}: the next page leads back to itself")
+
+
+def fitting(
+    records: Callable[[Any], Iterable[Any]], fits: Callable[[Any], bool]
+) -> Callable[[Any], str | None]:
+    """A check that an answer belongs to its question: caches and proxies sometimes serve another one.
+
+    `records` takes the records out of the answer, `fits` says whether one was asked for. An answer is wrong
+    if it has records and not one of them fits; single odd records are the vendor's data and stay.
+    """
+
+    def check(answer: Any) -> str | None:
+        found = list(records(answer))
+        return "the answer belongs to another request" if found and not any(map(fits, found)) else None
+
+    return check
+
+
+def items(answer: Any, key: str) -> list[Any]:
+    """The list under `key` of an answer, empty if there is none."""
+    value = answer.get(key) if isinstance(answer, dict) else None
+    return value if isinstance(value, list) else []
