@@ -26,7 +26,7 @@ def customer_assets() -> list[dg.AssetsDefinition]:
         "identity_links",
         "visitor_map",
         "identity_log",
-        deps=["web_events", "contacts", "crm_orders", "email_events"],
+        deps=["web_events", "contacts", "crm_orders", "email_events", "surveys", "social_posts"],
         kinds=frozenset({"duckdb", "python"}),
     )
     def identity(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
@@ -43,12 +43,18 @@ def customer_assets() -> list[dg.AssetsDefinition]:
     @view("sessions", deps=["identity", "web_events"])
     def sessions(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
         """Visits to the website, with the channel that brought them."""
-        return _build(warehouse, "sessions")
+        from cja_pipeline.customers.build import build_sessions
 
-    @view("orders", deps=["identity", "crm_orders", "web_events"])
+        build_sessions(warehouse)
+        return Report()
+
+    @view("orders", deps=["identity", "sessions", "crm_orders", "web_events"])
     def orders(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
         """Orders of each customer, web, store and phone."""
-        return _build(warehouse, "orders")
+        from cja_pipeline.customers.build import build_orders
+
+        build_orders(warehouse)
+        return Report()
 
     @view(
         "feedback",
@@ -62,7 +68,7 @@ def customer_assets() -> list[dg.AssetsDefinition]:
         build_feedback(warehouse)
         return Report()
 
-    @view("media", deps=["ad_insights", "social_posts", "email_events"])
+    @view("media", deps=["identity", "ad_insights", "social_posts", "email_events"])
     def media(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
         """What we showed, sent and spent, per campaign and day."""
         return _build(warehouse, "media")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -17,7 +18,7 @@ from cja_pipeline.warehouse import Warehouse
 if TYPE_CHECKING:
     import pandas as pd
 
-FIRST_YEAR, LAST_YEAR = 2005, 2049
+FIRST_YEAR, LAST_YEAR = 2010, 2040
 # (table, column that says when something happened) of everything that has a clock
 CLOCKS = (
     ("validated.web_events", "_landed_at"),
@@ -54,7 +55,7 @@ def _as_of(wh: Warehouse, given: dt.datetime | None) -> dt.datetime:
         known = [moment for moment in found if moment is not None]
         if known:
             return max(known)
-    return dt.datetime(FIRST_YEAR, 1, 1)
+    return dt.datetime(FIRST_YEAR, 1, 1)  # noqa: DTZ001  warehouse times are naive UTC
 
 
 def _params(wh: Warehouse, as_of: dt.datetime) -> dict[str, object]:
@@ -92,6 +93,7 @@ def _local_date(moment: dt.datetime, zone: ZoneInfo) -> dt.date:
     return moment.replace(tzinfo=dt.UTC).astimezone(zone).date()
 
 
+@lru_cache(maxsize=2)
 def business_days(zone: ZoneInfo) -> pd.DataFrame:
     """When the date changes in `zone`, for every UTC date: utc_date, boundary_at, date_before, date_after.
 

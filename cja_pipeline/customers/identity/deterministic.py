@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+VALUE_COLUMNS = ["kind", "key", "records", "people", "shared", "used"]
+USE_COLUMNS = ["row", "kind", "key", "node", "strength"]
+
 
 @dataclass(frozen=True)
 class Clusters:
@@ -63,6 +66,11 @@ def weigh(prepared: Prepared, people: People, rules: Identity) -> tuple[pd.DataF
     """
     import pandas as pd
 
+    if prepared.identifiers.empty:
+        return (
+            pd.DataFrame(columns=VALUE_COLUMNS).astype({"shared": "bool", "used": "bool"}),
+            pd.DataFrame(columns=USE_COLUMNS).astype({"row": "int64", "node": "int64", "strength": "int64"}),
+        )
     uses = prepared.identifiers.copy()
     uses["strength"] = uses["kind"].map({kind: number for number, kind in enumerate(rules.identifiers)})
     rows = uses["row"].to_numpy()
@@ -89,14 +97,14 @@ def weigh(prepared: Prepared, people: People, rules: Identity) -> tuple[pd.DataF
     split = values["shared"] & ~values["kind"].isin(verified)
     uses = uses.merge(groups[["value", "name", "group"]], how="left", on=["value", "name"])
     is_split = uses["value"].map(split)
-    uses["group"] = uses["group"].where(is_split, -1).astype("int64", errors="ignore")
+    uses["group"] = uses["group"].where(is_split, -1).fillna(-1).astype("int64")
     uses = uses[uses["value"].map(values["used"]) & ~(is_split & (uses["name"] < 0))]
     uses = uses.assign(node=uses.groupby(["value", "group"]).ngroup())
     uses = uses.sort_values(["strength", "node", "row"], ignore_index=True)
     values = values.sort_values(["kind", "key"], ignore_index=True)
     return (
-        values[["kind", "key", "records", "people", "shared", "used"]],
-        uses[["row", "kind", "key", "node", "strength"]],
+        values[VALUE_COLUMNS],
+        uses[USE_COLUMNS],
     )
 
 

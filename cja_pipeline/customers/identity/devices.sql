@@ -17,6 +17,8 @@ select
     e.visitor_id,
     min(e.occurred_at) as first_seen_at,
     max(e.occurred_at) as last_seen_at,
+    max_by(e.consent_analytics, e.occurred_at) filter (where e.consent_analytics is not null) as consent_analytics,
+    max_by(e.consent_marketing, e.occurred_at) filter (where e.consent_marketing is not null) as consent_marketing,
     count(distinct e.login_id) as logins,
     coalesce(max(b.logins_per_hour), 0) as logins_per_hour
 from validated.web_events e

@@ -92,7 +92,7 @@ class State:
 
 
 class Guarded:
-    """Rebuilds torn components: strongest identifiers first, every join checked against all it would unite."""
+    """Rebuilds torn components: strongest identifiers first, each join checked against all it would unite."""
 
     def __init__(self, people: People, rules: Identity) -> None:
         self._people = people

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 class Quality:
     """Shares between 0 and 1.
 
-    precision, recall, f1: of pairs of records put together. bcubed_*: the same per record, averaged (Bagga and
-    Baldwin 1998). over_merged: records in a group that holds two or more people. split: records whose person
-    is spread over two or more groups. largest: records of the largest group.
+    precision, recall, f1: of pairs of records put together. bcubed_*: the same per record, averaged (Bagga
+    and Baldwin 1998). over_merged: records in a group that holds two or more people. split: records whose
+    person is spread over two or more groups. largest: records of the largest group.
     """
 
     records: int

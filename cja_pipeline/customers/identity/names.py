@@ -1,8 +1,8 @@
 """Whether two people can be told apart by first name or birth date.
 
-A difference is a conflict unless it is an initial, a short form, first and last name swapped, or a slip of the
-pen. Two spellings one letter apart are a slip only if one of them is rare: Katrin and Katirn are one name,
-Julia and Julian are two, and which is which is counted in the data at hand.
+A difference is a conflict unless it is an initial, a short form, first and last name swapped, or a slip of
+the pen. Two spellings one letter apart are a slip only if one of them is rare: Katrin and Katirn are one
+name, Julia and Julian are two, and which is which is counted in the data at hand.
 """
 
 from __future__ import annotations

@@ -124,7 +124,7 @@ def _keyed(
 
 
 def _emails(frame: pd.DataFrame, normaliser: Normaliser, keyring: Keyring) -> pd.DataFrame:
-    """Keys of addresses, in plain and hashed; vendors hash what they were given, so remember that spelling."""
+    """Keys of addresses, plain and hashed; vendors hash what they were given, so remember that spelling."""
     import pandas as pd
 
     plain_digest: dict[str, str] = {}

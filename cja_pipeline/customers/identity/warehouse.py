@@ -48,10 +48,10 @@ def resolve_warehouse(
     members = _members(people, devices, owners)
     previous = _previous(wh)
     assignment = assign(members, previous, keyring)
-    members["customer_id"] = members["label"].map(assignment.customer_ids)
+    members["customer_id"] = members["label"].map(assignment.customer_ids).astype(object)
     with wh.transaction():
         wh.write("customers.identity_links", _links(members, previous, moment))
-        wh.write("customers.visitor_map", _visitor_map(owners, members, keyring))
+        wh.write("customers.visitor_map", _visitor_map(owners, devices, members, keyring))
         wh.write("customers.customer_identifiers", _identifiers(prepared, members, keyring))
         wh.write("customers.identity_evidence", _evidence(clusters, people))
         _append_log(wh, assignment, moment)
@@ -87,7 +87,7 @@ def _members(people: pd.DataFrame, devices: pd.DataFrame, owners: pd.DataFrame) 
     import pandas as pd
 
     records = people[["record_key", "source", "label", "first_seen_at", "last_seen_at"]]
-    records = records.assign(kind=records["record_key"].str.partition(":")[0])
+    records = records.assign(kind=records["record_key"].str.split(":").str[0])
     label = owners["label"].to_numpy()
     base = int(people["label"].max()) + 1 if len(people) else 0
     label = np.where(label >= 0, label, base + np.arange(len(owners)))
@@ -123,12 +123,16 @@ def _links(members: pd.DataFrame, previous: pd.DataFrame, moment: dt.datetime) -
     return links[["record_key", "kind", "source", "customer_id", "first_seen_at", "last_seen_at", "since"]]
 
 
-def _visitor_map(owners: pd.DataFrame, members: pd.DataFrame, keyring: Keyring) -> pd.DataFrame:
+def _visitor_map(
+    owners: pd.DataFrame, devices: pd.DataFrame, members: pd.DataFrame, keyring: Keyring
+) -> pd.DataFrame:
+    consents = ["consent_analytics", "consent_marketing"]
+    owners = owners.merge(devices[["visitor_id", *consents]], on="visitor_id")
     ids = members[members["kind"] == "visitor"].set_index("record_key")["customer_id"]
     return owners.assign(
         customer_id=("visitor:" + owners["visitor_id"]).map(ids),
         visitor_key=[keyring.of("cookie", value) for value in owners["visitor_id"]],
-    )[["visitor_id", "visitor_key", "customer_id", "share", "rule"]]
+    )[["visitor_id", "visitor_key", "customer_id", "share", "rule", *consents]]
 
 
 def _identifiers(prepared: Prepared, members: pd.DataFrame, keyring: Keyring) -> pd.DataFrame:

@@ -1,0 +1,39 @@
+"""The steps of the customer room in order; each replaces its tables and may run again at any time."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from cja_pipeline.customers.channels import build_channel_map
+from cja_pipeline.customers.config import config_tables
+from cja_pipeline.customers.feedback import build_feedback
+from cja_pipeline.customers.identity import resolve_warehouse
+from cja_pipeline.warehouse import Warehouse
+
+
+def build_sessions(wh: Warehouse) -> int:
+    """Visits and their channels (web_activity, channel_map, consent_denied, sessions); returns the visits."""
+    wh.build("customers.web_activity")
+    wh.build("customers.consent_denied")
+    build_channel_map(wh)
+    return wh.build("customers.sessions")
+
+
+def build_orders(wh: Warehouse) -> int:
+    """Orders that count, and those that do not (orders_excluded); needs the sessions' step."""
+    wh.build("customers.orders_excluded")
+    return wh.build("customers.orders")
+
+
+def build_all(wh: Warehouse, secret: bytes, as_of: dt.datetime | None = None) -> dict[str, int]:
+    """Everything from the validated tables to the customers; returns rows per table.
+
+    Args:
+        secret: key of the pseudonyms. as_of: the moment the data are complete to (UTC).
+    """
+    config_tables(wh, as_of)
+    resolve_warehouse(wh, secret)
+    rows = {"sessions": build_sessions(wh), "orders": build_orders(wh), "feedback": build_feedback(wh)}
+    for name in ("media", "touchpoints", "stage_spells", "customers"):
+        rows[name] = wh.build(f"customers.{name}")
+    return rows

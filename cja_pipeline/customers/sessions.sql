@@ -1,0 +1,81 @@
+-- One row per visit. The channel is that of the visit's first informative hit: tagged, with a click id, or
+-- from another site; a visit without one is direct. Earlier visits lend no channel.
+with totals as (
+    select
+        a.session_id,
+        min(a.customer_id) as customer_id,
+        min(a.visitor_rule) as customer_rule,
+        bool_or(a.is_first_visit) as is_new_visitor,
+        min(a.occurred_at) as started_at,
+        max(a.occurred_at) as ended_at,
+        min_by(a.device, a.event_number) filter (where a.device is not null) as device,
+        min_by(a.country, a.event_number) filter (where a.country is not null) as country,
+        min_by(a.page_path, a.event_number) filter (where a.page_path is not null) as landing_page,
+        max_by(a.page_path, a.event_number) filter (where a.page_path is not null) as exit_page,
+        min_by(a.traffic_key, a.event_number) filter (where m.is_informative) as traffic_key,
+        count(*) as events,
+        count(*) filter (where a.event_name = 'page_view') as page_views,
+        count(*) filter (where a.event_name = 'view_item') as product_views,
+        count(*) filter (where a.event_name = 'view_search_results') as searches,
+        count(*) filter (where a.event_name = 'add_to_cart') as carts,
+        count(*) filter (where a.event_name = 'begin_checkout') as checkouts,
+        count(*) filter (where a.error_message is not null) as errors,
+        count(distinct case when a.event_name = 'purchase' then a.order_id end) as orders,
+        min_by(a.order_id, a.event_number)
+            filter (where a.event_name = 'purchase' and a.order_id is not null) as order_id,
+        coalesce(sum(a.engagement_ms), 0) / 1000.0 as engagement_seconds,
+        coalesce(bool_or(a.session_engaged), false) as was_engaged
+    from customers.web_activity a
+    left join customers.channel_map m on m.traffic_key = a.traffic_key
+    group by a.session_id
+),
+judged as (
+    select
+        t.*,
+        cast(date_diff('millisecond', t.started_at, t.ended_at) as double) / 1000 as duration_seconds,
+        t.was_engaged
+            or t.engagement_seconds >= p.engaged_seconds
+            or t.page_views >= p.engaged_page_views
+            or t.orders > 0 as engaged,
+        t.customer_rule = 'bot'
+            or t.page_views > p.bot_page_views
+            or t.events > p.bot_events_per_minute * greatest(
+                1.0, cast(date_diff('second', t.started_at, t.ended_at) as double) / 60
+            ) as is_bot
+    from totals t
+    cross join config.params p
+)
+select
+    j.session_id,
+    j.customer_id,
+    j.started_at,
+    j.ended_at,
+    case when j.started_at < d.boundary_at then d.date_before else d.date_after end as business_date,
+    coalesce(m.channel, direct.channel) as channel,
+    m.source,
+    m.medium,
+    m.campaign,
+    j.device,
+    j.country,
+    j.landing_page,
+    j.exit_page,
+    j.page_views,
+    j.events,
+    j.product_views,
+    j.searches,
+    j.carts,
+    j.checkouts,
+    j.errors,
+    j.orders,
+    j.order_id,
+    j.duration_seconds,
+    j.engagement_seconds,
+    j.engaged,
+    not j.engaged as is_bounce,
+    j.is_new_visitor,
+    j.is_bot,
+    j.customer_rule
+from judged j
+join config.business_days d on d.utc_date = cast(j.started_at as date)
+left join customers.channel_map m on m.traffic_key = j.traffic_key
+left join customers.channel_map direct on direct.traffic_key = ''
