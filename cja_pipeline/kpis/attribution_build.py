@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from cja_pipeline.kpis.credit_paths import Touches, read_touches
 from cja_pipeline.kpis.credit_rules import touch_weights
 from cja_pipeline.kpis.journey_config import Attribution
-from cja_pipeline.kpis.journey_params import ensure_journeys, model_text
+from cja_pipeline.kpis.journey_params import ensure_journeys
 from cja_pipeline.kpis.markov import Chain, credit
 from cja_pipeline.warehouse import Warehouse
 
@@ -23,45 +23,22 @@ NO_CAMPAIGN = "(none)"
 GAINS = ("conversions", "net_revenue", "new_customers")
 
 SPEND = """
-    SELECT coalesce(m.channel, 'Unassigned') AS channel, coalesce(m.campaign, '(none)') AS campaign,
+    SELECT m.channel, coalesce(nullif(m.campaign, ''), '(none)') AS campaign,
         CAST(sum(m.spend) AS DOUBLE) AS spend,
         CAST(sum(m.platform_conversions) AS DOUBLE) AS platform_conversions,
         CAST(sum(m.platform_revenue) AS DOUBLE) AS platform_revenue
     FROM customers.media AS m CROSS JOIN config.journey_params AS p
-    WHERE m.day BETWEEN CAST(p.credit_from AS DATE) AND p.last_day
+    WHERE m.day BETWEEN p.credit_from AND p.last_day
     GROUP BY 1, 2
     HAVING sum(m.spend) > 0 OR sum(m.platform_conversions) > 0
 """
 # all orders of the period: what no touch explains is credited to nobody, but never left out
 ORDERS = """
-    SELECT count(*) AS conversions, CAST(coalesce(sum(j.value), 0) AS DOUBLE) AS net_revenue,
-        count(CASE WHEN NOT j.bought_before THEN 1 END) AS new_customers,
-        min(CAST(timezone(p.time_zone, timezone('UTC', j.ended_at)) AS DATE)) AS period_start
-    FROM kpis.journeys AS j CROSS JOIN config.journey_params AS p
-    WHERE j.outcome = 'purchase' AND j.ended_at >= p.credit_from
+    SELECT count(*) AS conversions, CAST(coalesce(sum(o.net_revenue), 0) AS DOUBLE) AS net_revenue,
+        count(CASE WHEN o.is_first_order THEN 1 END) AS new_customers, min(o.business_date) AS period_start
+    FROM customers.orders AS o CROSS JOIN config.journey_params AS p
+    WHERE o.business_date >= p.credit_from
 """
-
-
-@dataclass(frozen=True)
-class Touches:
-    """Numbered touches, sorted by path; ordered paths come first. A cell is a channel with a campaign."""
-
-    path: Any
-    channel: Any
-    cell: Any
-    days: Floats
-    gains: Floats  # of each path: orders, revenue, first orders; shape (3, paths)
-    ends: Floats  # journeys that each path stands for, ordered or not
-    ordered: int  # the first so many paths ended in an order
-    channels: list[str]
-    cells: pd.DataFrame  # channel, campaign
-    channel_of_cell: Any
-
-    @property
-    def ordered_touches(self) -> int:
-        import numpy as np
-
-        return int(np.searchsorted(self.path, self.ordered))
 
 
 def build_attribution(wh: Warehouse) -> dict[str, int]:
@@ -77,7 +54,7 @@ def build_attribution(wh: Warehouse) -> dict[str, int]:
     import pandas as pd
 
     config = ensure_journeys(wh).attribution
-    touches = _read(wh)
+    touches = read_touches(wh)
     orders = wh.df(ORDERS).iloc[0]
     totals = np.array([float(orders[gain]) for gain in GAINS])
     params = wh.df("SELECT last_day, lookback_days, currency FROM config.journey_params").iloc[0]
@@ -103,8 +80,8 @@ def build_attribution(wh: Warehouse) -> dict[str, int]:
         ):
             frame[name] = np.nan
             frame.loc[place, name] = values
-        frame["n"] = 0
-        frame.loc[place, "n"] = _orders_with(touches)
+        frame["n"], frame["after_cart"] = 0, np.nan
+        frame.loc[place, "n"], frame.loc[place, "after_cart"] = touches.orders_by_cell()
         rest = totals - shared.sum(axis=1)
         if round(rest[0]) > 0:
             row = dict(zip(GAINS, rest, strict=True)) | {"model": model, "n": round(rest[0])}
@@ -125,50 +102,6 @@ def build_attribution(wh: Warehouse) -> dict[str, int]:
         "orders_without_touch": int(totals[0]) - touches.ordered,
         "open_journeys": open_paths,
     }
-
-
-def _read(wh: Warehouse) -> Touches:
-    """Numbers instead of texts, and journeys without an order compressed to distinct channel paths."""
-    import numpy as np
-    import pandas as pd
-
-    wh.execute(f"CREATE OR REPLACE TEMP TABLE credit_touches AS {model_text('credit_touches')}")
-    bought = wh.df("SELECT * FROM credit_touches WHERE ordered ORDER BY path, days DESC")
-    # chr(31) separates: no channel name holds it
-    lost = wh.df(
-        "SELECT path, count(*) AS n FROM (SELECT string_agg(channel, chr(31) ORDER BY days DESC) AS path "
-        "FROM credit_touches WHERE NOT ordered GROUP BY path) AS journeys GROUP BY path ORDER BY path"
-    )
-    wh.execute("DROP TABLE credit_touches")
-    lost_items = [path.split(chr(31)) for path in lost["path"]]
-    flat = [item for items in lost_items for item in items]
-    codes, channels = pd.factorize(
-        np.r_[bought["channel"].to_numpy(object), np.array(flat, object)], sort=True
-    )
-    ordered = int(bought["path"].max()) + 1 if len(bought) else 0
-    path = np.r_[
-        bought["path"].to_numpy(np.int64),
-        ordered + np.repeat(np.arange(len(lost_items)), [len(items) for items in lost_items]),
-    ].astype(np.int64)
-    cell, cells = pd.factorize(pd.MultiIndex.from_frame(bought[["channel", "campaign"]]), sort=True)
-    per_path = bought.groupby("path").agg(value=("value", "first"), is_new=("is_new", "first"))
-    gains = np.zeros((3, ordered + len(lost_items)))
-    gains[0, :ordered] = 1.0
-    gains[1, :ordered] = per_path["value"].to_numpy(float)
-    gains[2, :ordered] = per_path["is_new"].to_numpy(float)
-    frame = pd.DataFrame(list(cells), columns=["channel", "campaign"])
-    return Touches(
-        path=path,
-        channel=codes.astype(np.int64),
-        cell=cell,
-        days=bought["days"].to_numpy(float),
-        gains=gains,
-        ends=np.r_[np.ones(ordered), lost["n"].to_numpy(float)],
-        ordered=ordered,
-        channels=list(channels),
-        cells=frame,
-        channel_of_cell=np.searchsorted(np.asarray(channels), frame["channel"].to_numpy(object)),
-    )
 
 
 def _credit(touches: Touches, model: str, config: Attribution) -> tuple[Floats, Any, Any, Any, Any]:
@@ -240,15 +173,6 @@ def _markov_credit(
     low, high = np.quantile(cell_draws, [0.025, 0.975], axis=0)
     channel_low, channel_high = np.quantile(channel_draws, [0.025, 0.975], axis=0)
     return shared, low, high, channel_low, channel_high
-
-
-def _orders_with(touches: Touches) -> Any:
-    """Orders that have the cell among their touches."""
-    import numpy as np
-
-    path = touches.path[: touches.ordered_touches]
-    cells = max(len(touches.cells), 1)
-    return np.bincount(np.unique(path * np.int64(cells) + touches.cell) % cells, minlength=len(touches.cells))
 
 
 def _with_costs(result: pd.DataFrame, config: Attribution) -> pd.DataFrame:

@@ -17,11 +17,8 @@ HELD_BACK_DAYS = 90
 # Purchases per customer before the cut and after it; `held` is how many of the newest days are held back.
 SPLIT = """
     WITH purchases AS (
-        SELECT DISTINCT o.customer_id,
-            CAST(timezone(p.time_zone, timezone('UTC', o.ordered_at)) AS DATE) AS day,
-            p.last_day - CAST($held AS INTEGER) AS cut
+        SELECT DISTINCT o.customer_id, o.business_date AS day, p.last_day - CAST($held AS INTEGER) AS cut
         FROM customers.orders AS o CROSS JOIN config.journey_params AS p
-        WHERE o.customer_id IS NOT NULL
     )
     SELECT count(CASE WHEN day <= cut THEN 1 END) - 1 AS frequency,
         date_diff('day', min(day), max(CASE WHEN day <= cut THEN day END)) AS recency,
@@ -38,7 +35,7 @@ def back_test(
     At most 90 days are held back. Where the past that remains is too small, one row says so.
     """
     span = wh.scalar(
-        "SELECT date_diff('day', CAST(min(ordered_at) AS DATE), max(p.last_day)) "
+        "SELECT date_diff('day', min(business_date), max(p.last_day)) "
         "FROM customers.orders CROSS JOIN config.journey_params AS p"
     )
     held = min(HELD_BACK_DAYS, int(span or 0) // 3)

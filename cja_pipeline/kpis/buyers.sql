@@ -2,13 +2,11 @@
 WITH purchases AS (
     SELECT
         o.customer_id,
-        CAST(timezone(p.time_zone, timezone('UTC', o.ordered_at)) AS DATE) AS day,
+        o.business_date AS day,
         count(*) AS orders,
-        sum(o.net_revenue) AS spent
+        coalesce(sum(o.net_revenue), 0) AS spent
     FROM customers.orders AS o
-    CROSS JOIN config.journey_params AS p
-    WHERE o.customer_id IS NOT NULL
-    GROUP BY o.customer_id, CAST(timezone(p.time_zone, timezone('UTC', o.ordered_at)) AS DATE)
+    GROUP BY o.customer_id, o.business_date
 ),
 placed AS (
     SELECT
@@ -33,8 +31,8 @@ SELECT
     b.orders,
     b.frequency,
     CAST(date_diff('day', b.first_day, b.newest_day) AS DOUBLE) AS recency_days,
-    CAST(date_diff('day', b.first_day, p.last_day) AS DOUBLE) AS age_days,
-    CAST(date_diff('day', b.newest_day, p.last_day) AS DOUBLE) AS days_since_order,
+    CAST(greatest(date_diff('day', b.first_day, p.last_day), date_diff('day', b.first_day, b.newest_day)) AS DOUBLE) AS age_days,
+    CAST(greatest(date_diff('day', b.newest_day, p.last_day), 0) AS DOUBLE) AS days_since_order,
     b.monetary,
     b.net_revenue,
     -- ties share a score, whatever the order of rows

@@ -4,13 +4,10 @@ WITH dated AS (
     SELECT
         o.customer_id,
         o.order_id,
-        o.ordered_at,
         o.net_revenue,
-        CAST(date_trunc('month', timezone(p.time_zone, timezone('UTC', o.ordered_at))) AS DATE) AS month,
+        CAST(date_trunc('month', o.business_date) AS DATE) AS month,
         row_number() OVER (PARTITION BY o.customer_id ORDER BY o.ordered_at, o.order_id) AS nth
     FROM customers.orders AS o
-    CROSS JOIN config.journey_params AS p
-    WHERE o.customer_id IS NOT NULL
 ),
 firsts AS (
     SELECT customer_id, month AS cohort_month

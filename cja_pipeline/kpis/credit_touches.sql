@@ -1,19 +1,28 @@
 -- Touches that may earn credit: those of ordered journeys within the lookback of the order, and those of
 -- journeys that ended without one. Open journeys are left out: nobody knows yet how they end.
+WITH carts AS (
+    SELECT journey_id, min(position) AS filled
+    FROM kpis.journey_touches
+    WHERE touchpoint_type = 'add_to_cart'
+    GROUP BY journey_id
+)
 SELECT
     dense_rank() OVER (ORDER BY j.outcome DESC, j.journey_id) - 1 AS path,
+    t.position,
     j.outcome = 'purchase' AS ordered,
-    coalesce(t.channel, 'Unassigned') AS channel,
+    t.channel,
     coalesce(t.campaign, '(none)') AS campaign,
     date_diff('second', t.occurred_at, j.ended_at) / 86400.0 AS days,
+    coalesce(c.filled < t.position, FALSE) AS after_cart,
     j.value,
-    NOT j.bought_before AS is_new
+    o.is_first_order AS is_new
 FROM kpis.journey_touches AS t
 INNER JOIN kpis.journeys AS j ON j.journey_id = t.journey_id
+LEFT JOIN customers.orders AS o ON o.order_id = j.order_id
+LEFT JOIN carts AS c ON c.journey_id = t.journey_id
 CROSS JOIN config.journey_params AS p
 WHERE
     t.earns_credit
     AND j.outcome <> 'open'
-    AND j.ended_at >= p.credit_from
+    AND j.end_date >= p.credit_from
     AND date_diff('second', t.occurred_at, j.ended_at) <= p.lookback_days * 86400
-ORDER BY path, t.position

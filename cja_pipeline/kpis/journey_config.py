@@ -24,6 +24,10 @@ Model = Literal[
     "shapley",
 ]
 
+VisitTrait = Literal[
+    "device", "browser", "os", "landing_page", "product_page", "channel", "country", "visitor"
+]
+
 
 class Segment(StrictModel):
     """A group of customers; without conditions it is everyone."""
@@ -83,9 +87,10 @@ class Friction(StrictModel):
     window_days: int = Field(ge=1)
     incident_window_days: int = Field(ge=7)
     incident_max_days: int = Field(ge=1)
-    dimensions: list[str]
-    within: list[str]
+    dimensions: list[VisitTrait]
+    within: list[VisitTrait]
     min_sessions: int = Field(ge=20)
+    incident_min_sessions: int = Field(ge=20)
     min_gap: float = Field(ge=0)
     max_q: float = Field(gt=0, lt=1)
     keep: int = Field(ge=1)

@@ -5,13 +5,12 @@ WITH visits AS (
         device,
         row_number() OVER (PARTITION BY customer_id ORDER BY count(*) DESC, device) AS place
     FROM customers.sessions
-    WHERE customer_id IS NOT NULL AND device IS NOT NULL
+    WHERE NOT is_bot AND device IS NOT NULL
     GROUP BY customer_id, device
 ),
 first_orders AS (
     SELECT customer_id, min(ordered_at) AS first_order_at
     FROM customers.orders
-    WHERE customer_id IS NOT NULL
     GROUP BY customer_id
 )
 SELECT

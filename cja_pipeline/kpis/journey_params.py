@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from cja_pipeline.config import ConfigError, shop
+from cja_pipeline.config import ConfigError
 from cja_pipeline.kpis.journey_config import JourneyConfig, journey_config
 from cja_pipeline.warehouse import Warehouse
 
@@ -44,17 +44,10 @@ def model_text(name: str) -> str:
     return (HERE / f"{name}.sql").read_text(encoding="utf-8")
 
 
-def lookback_days() -> int:
-    """Days before an order in which touches earn credit (``stages.yml``, windows)."""
-    from cja_pipeline.customers.config import stages
-
-    return stages().windows.lookback_days
-
-
 def _write_parameters(wh: Warehouse, config: JourneyConfig, fingerprint: str) -> None:
     import pandas as pd
 
-    lookback, journey = lookback_days(), config.journey
+    journey, lookback = config.journey, int(wh.scalar("SELECT lookback_days FROM config.params"))
     if journey.idle_days < lookback:
         raise ConfigError(
             f"journeys.yml: journey.idle_days: expected at least {lookback} (windows.lookback_days of "
@@ -63,16 +56,12 @@ def _write_parameters(wh: Warehouse, config: JourneyConfig, fingerprint: str) ->
     wh.replace(
         "config.journey_params",
         f"""
-        SELECT observed_until,
-            CAST(timezone('{shop().time_zone}', timezone('UTC', observed_until)) AS DATE) AS last_day,
-            '{shop().time_zone}' AS time_zone, '{shop().currency}' AS currency,
-            {journey.idle_days} AS idle_days, {lookback} AS lookback_days, {journey.path_steps} AS path_steps,
+        SELECT p.as_of AS observed_until, p.last_day, p.currency, p.lookback_days,
+            {journey.idle_days} AS idle_days, {journey.path_steps} AS path_steps,
             {journey.top_paths} AS top_paths, {journey.min_customers} AS min_customers,
-            observed_until - to_days({config.attribution.period_days}) AS credit_from,
+            p.last_day - {config.attribution.period_days - 1} AS credit_from,
             '{fingerprint}' AS fingerprint
-        FROM (SELECT coalesce(max(moment), TIMESTAMP '1970-01-01') AS observed_until FROM (
-            SELECT max(occurred_at) AS moment FROM customers.touchpoints
-            UNION ALL SELECT max(ordered_at) FROM customers.orders) AS ends) AS horizon
+        FROM config.params AS p
         """,
     )
     wh.write(
@@ -108,12 +97,12 @@ def _fingerprint(wh: Warehouse, config: JourneyConfig) -> str:
         for query in (
             "SELECT count(*), bit_xor(hash(touchpoint_id, customer_id, occurred_at, touchpoint_type, "
             "channel, campaign)) FROM customers.touchpoints",
-            "SELECT count(*), bit_xor(hash(order_id, customer_id, ordered_at, net_revenue)) "
+            "SELECT count(*), bit_xor(hash(order_id, customer_id, ordered_at, business_date, net_revenue)) "
             "FROM customers.orders",
-            "SELECT count(*), bit_xor(hash(session_id, customer_id, device)) FROM customers.sessions",
+            "SELECT count(*), bit_xor(hash(session_id, customer_id, device, is_bot)) FROM customers.sessions",
         )
     ]
-    text = f"{rows}|{config.model_dump_json()}|{shop().time_zone}|{shop().currency}|{lookback_days()}"
+    text = f"{rows}|{wh.sql('SELECT * FROM config.params').fetchone()}|{config.model_dump_json()}"
     # a changed model is run again, too
     models = "".join(model_text(table.removeprefix("kpis.")) for table in SHARED)
     return hashlib.sha256((text + models).encode()).hexdigest()

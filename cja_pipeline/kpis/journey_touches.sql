@@ -5,17 +5,17 @@ WITH marks AS (
         t.customer_id,
         t.occurred_at,
         0 AS is_order,
-        CASE WHEN t.touchpoint_type = 'visit' THEN coalesce(t.channel, 'Unassigned') ELSE t.touchpoint_type END AS item,
+        CASE WHEN t.touchpoint_type = 'visit' THEN t.channel ELSE t.touchpoint_type END AS item,
         t.touchpoint_type,
         t.channel,
-        t.campaign,
+        nullif(t.campaign, '') AS campaign,
         k.in_path,
         k.earns_credit,
         CAST(NULL AS VARCHAR) AS order_id,
-        CAST(NULL AS DECIMAL(18, 2)) AS value
+        CAST(NULL AS DECIMAL(18, 2)) AS value,
+        t.business_date
     FROM customers.touchpoints AS t
     INNER JOIN config.journey_touches AS k ON k.touchpoint_type = t.touchpoint_type
-    WHERE t.customer_id IS NOT NULL
     UNION ALL
     SELECT
         'order:' || order_id,
@@ -29,9 +29,9 @@ WITH marks AS (
         FALSE,
         FALSE,
         order_id,
-        net_revenue
+        net_revenue,
+        business_date
     FROM customers.orders
-    WHERE customer_id IS NOT NULL
 ),
 flow AS (
     SELECT
@@ -72,6 +72,7 @@ SELECT
     n.earns_credit,
     n.order_id,
     n.value,
+    n.business_date,
     k.main_device,
     coalesce(n.occurred_at > k.first_order_at, FALSE) AS bought_before
 FROM numbered AS n

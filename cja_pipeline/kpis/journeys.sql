@@ -30,6 +30,7 @@ attempts AS (
         min(customer_id) AS customer_id,
         min(occurred_at) AS started_at,
         max(occurred_at) AS ended_at,
+        max(business_date) AS end_date,
         max(order_id) AS order_id,
         coalesce(sum(value), 0) AS value,
         count(*) - count(order_id) AS touches,
@@ -44,6 +45,7 @@ SELECT
     a.customer_id,
     a.started_at,
     a.ended_at,
+    a.end_date,
     CASE
         WHEN a.order_id IS NOT NULL THEN 'purchase'
         WHEN date_diff('second', a.ended_at, q.observed_until) > q.idle_days * 86400 THEN 'exit'

@@ -64,7 +64,6 @@ FROM (
             ordered_at,
             row_number() OVER (PARTITION BY customer_id ORDER BY ordered_at, order_id) AS nth
         FROM customers.orders
-        WHERE customer_id IS NOT NULL
     ) AS numbered
     GROUP BY customer_id
 ) AS f

@@ -1,0 +1,66 @@
+-- Customers at each moment of comparison: what they did or met in the feature window, how active they were, and
+-- whether they ordered in the outcome window after it. Moments are an outcome window apart; feature '' is everybody.
+WITH moments AS (
+    SELECT
+        p.last_day - CAST($outcome_days * (n.step + 1) AS INTEGER) AS cut_day,
+        n.step
+    FROM config.journey_params AS p
+    CROSS JOIN (SELECT unnest(generate_series(0, 11)) AS step) AS n
+),
+usable AS (
+    SELECT m.cut_day
+    FROM moments AS m
+    CROSS JOIN config.params AS p
+    WHERE m.cut_day - CAST($feature_days AS INTEGER) + 1 >= p.first_day
+),
+seen AS (
+    SELECT
+        u.cut_day,
+        t.customer_id,
+        t.touchpoint_type,
+        t.channel,
+        t.business_date > u.cut_day AS later,
+        t.touchpoint_type IN ('purchase', 'store_order', 'phone_order') AS is_order
+    FROM usable AS u
+    INNER JOIN customers.touchpoints AS t
+        ON t.business_date > u.cut_day - CAST($feature_days AS INTEGER)
+        AND t.business_date <= u.cut_day + CAST($outcome_days AS INTEGER)
+),
+people AS (
+    SELECT
+        cut_day,
+        customer_id,
+        count(CASE WHEN NOT later AND touchpoint_type = 'visit' THEN 1 END) AS visits,
+        count(CASE WHEN NOT later AND touchpoint_type = 'product_view' THEN 1 END) AS products,
+        max(CASE WHEN NOT later AND touchpoint_type = 'add_to_cart' THEN 1 ELSE 0 END) AS carted,
+        max(CASE WHEN NOT later AND is_order THEN 1 ELSE 0 END) AS bought,
+        max(CASE WHEN later AND is_order THEN 1 ELSE 0 END) AS ordered
+    FROM seen
+    GROUP BY cut_day, customer_id
+    HAVING count(CASE WHEN NOT later THEN 1 END) > 0
+),
+features AS (
+    SELECT DISTINCT
+        s.cut_day,
+        s.customer_id,
+        CASE WHEN s.touchpoint_type = 'visit' THEN 'channel:' || s.channel ELSE s.touchpoint_type END AS feature
+    FROM seen AS s
+    LEFT JOIN config.funnel_steps AS f ON f.step_name = s.touchpoint_type
+    -- steps of the funnel are what makes customers comparable; they are no findings
+    WHERE NOT s.later AND NOT s.is_order AND (f.step_name IS NULL OR s.touchpoint_type = 'visit')
+    UNION ALL
+    SELECT cut_day, customer_id, ''
+    FROM people
+)
+SELECT
+    f.feature,
+    -- equally active before: same moment, visits, products looked at, cart, order
+    dense_rank() OVER (
+        ORDER BY p.cut_day, least(p.visits, 6), least(p.products, 6), p.carted, p.bought
+    ) AS stratum,
+    count(*) AS customers,
+    sum(p.ordered) AS ordered
+FROM people AS p
+INNER JOIN features AS f ON f.cut_day = p.cut_day AND f.customer_id = p.customer_id
+GROUP BY f.feature, p.cut_day, least(p.visits, 6), least(p.products, 6), p.carted, p.bought
+ORDER BY f.feature, stratum

@@ -1,0 +1,48 @@
+-- One row per visit of a person: how far it came, what it was worth, and what it has in common with others.
+WITH reached AS (
+    SELECT t.session_id, max(s.step) AS step
+    FROM customers.touchpoints AS t
+    INNER JOIN config.funnel_steps AS s ON s.step_name = t.touchpoint_type
+    WHERE t.session_id IS NOT NULL
+    GROUP BY t.session_id
+),
+bought AS (
+    SELECT session_id, coalesce(sum(net_revenue), 0) AS value
+    FROM customers.orders
+    WHERE session_id IS NOT NULL
+    GROUP BY session_id
+),
+pages AS (
+    SELECT
+        session_id,
+        min(browser) AS browser,
+        min(os) AS os,
+        min_by(page_path, event_number) FILTER (WHERE event_name = 'view_item') AS product_page
+    FROM customers.web_activity
+    GROUP BY session_id
+),
+ends AS (
+    SELECT max(step) AS last_step FROM config.funnel_steps
+)
+SELECT
+    v.session_id,
+    v.customer_id,
+    v.business_date AS day,
+    CASE WHEN b.session_id IS NOT NULL OR v.order_id IS NOT NULL THEN e.last_step ELSE coalesce(r.step, 1) END
+        AS furthest,
+    CAST(coalesce(b.value, 0) AS DOUBLE) AS value,
+    v.errors,
+    v.device,
+    g.browser,
+    g.os,
+    v.landing_page,
+    g.product_page,
+    v.channel,
+    v.country,
+    CASE WHEN v.is_new_visitor THEN 'new' ELSE 'returning' END AS visitor
+FROM customers.sessions AS v
+CROSS JOIN ends AS e
+LEFT JOIN reached AS r ON r.session_id = v.session_id
+LEFT JOIN bought AS b ON b.session_id = v.session_id
+LEFT JOIN pages AS g ON g.session_id = v.session_id
+WHERE NOT v.is_bot
