@@ -161,7 +161,7 @@ def _evidence(row: pd.Series, found: pd.Series, first: pd.Series, day: dt.date) 
     where = "" if first["dimension"] == "all" else f" ({first['dimension']} {first['dimension_value']})"
     text = (
         f"{first['label']}{where} was {written(row['value'])} on {day:%A} {day.day} {day:%B}; "
-        f"{written(found['expected'])} is usual for that weekday ({abs(found['score']):.1f} times the scatter)"
+        f"{written(found['expected'])} is usual for the weekday ({abs(found['score']):.1f} times the scatter)"
     )
     if pd.notna(row["numerator"]) and pd.notna(row["denominator"]) and first["format"] == "percent":
         text += f"; {row['numerator']:,.0f} of {row['denominator']:,.0f}"
