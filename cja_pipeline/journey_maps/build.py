@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from cja_pipeline import __version__
@@ -48,21 +49,32 @@ def build_journey_map(wh: Warehouse, run: Mapping[str, Any] | None = None) -> pd
         SumError: figures that must agree do not; the message lists them.
     """
     known = dict(run or {})
-    segments = _segments(wh)
+    context = _context(wh, known)
+    segments = _segments(context)
+    shared = shop_sections(context)
     rows: list[dict[str, Any]] = []
     for segment in segments:
-        rows += build_segment(wh, segment, segments, known).rows
+        rows += build_segment(replace(context, segment=segment), segments, shared).rows
     frame = to_frame(rows)
     require_sums(frame)
     return frame
 
 
-def build_segment(wh: Warehouse, segment: str, segments: list[str], run: Mapping[str, Any]) -> Rows:
-    """The rows of one group."""
-    context = _context(wh, segment, run)
-    rows = Rows(segment, context.first_day, context.last_day)
-    _header(context, rows, segments)
+def shop_sections(context: Context) -> Rows:
+    """What is measured for the shop as a whole and stands on every group's page."""
+    rows = Rows("all", context.first_day, context.last_day)
     health(context, rows)
+    attribution(context, rows)
+    cohorts(context, rows)
+    value(context, rows)
+    return rows
+
+
+def build_segment(context: Context, segments: list[str], shared: Rows) -> Rows:
+    """The rows of one group: its own sections and copies of the shop's."""
+    rows = Rows(context.segment, context.first_day, context.last_day)
+    _header(context, rows, segments)
+    rows.rows += [row | {"segment": context.segment} for row in shared.rows]
     kpis(context, rows)
     volumes(context, rows)
     touchpoints(context, rows)
@@ -73,9 +85,6 @@ def build_segment(wh: Warehouse, segment: str, segments: list[str], run: Mapping
     opportunities(context, rows, found)
     friction(context, rows, found)
     flows(context, rows)
-    attribution(context, rows)
-    cohorts(context, rows)
-    value(context, rows)
     headline(context, rows, found)
     changes(context, rows)
     return rows
@@ -83,42 +92,49 @@ def build_segment(wh: Warehouse, segment: str, segments: list[str], run: Mapping
 
 def shop_context(wh: Warehouse) -> Context:
     """The context of all customers, for what is not split by group."""
-    return _context(wh, "all", {})
+    return _context(wh, {})
 
 
-def _segments(wh: Warehouse) -> list[str]:
-    if not wh.exists("config.segments"):
+def _segments(context: Context) -> list[str]:
+    if not context.has("config.segments"):
         return ["all"]
-    names = [str(row[0]) for row in wh.sql("SELECT segment FROM config.segments").fetchall()]
+    names = [str(row[0]) for row in context.wh.sql("SELECT segment FROM config.segments").fetchall()]
     fixed = [name for name in ("all", "new", "returning", "mobile", "desktop") if name in names]
     return [*fixed, *sorted(set(names) - set(fixed))] or ["all"]
 
 
-def _context(wh: Warehouse, segment: str, run: Mapping[str, Any]) -> Context:
+def _context(wh: Warehouse, run: Mapping[str, Any]) -> Context:
     config = map_config()
     here = shop()
+    tables = frozenset(
+        f"{schema}.{name}"
+        for schema, name in wh.sql(
+            "SELECT table_schema, table_name FROM information_schema.tables"
+        ).fetchall()
+    )
     last = None
     for table in ("config.params", "config.journey_params"):
-        if last is None and wh.exists(table):
+        if last is None and table in tables:
             last = day(wh.scalar(f"SELECT last_day FROM {table}"))
     last = last or EPOCH
     return Context(
         wh=wh,
         config=config,
         words=load_labels(str(run.get("language") or here.language)),
-        segment=segment,
+        segment="all",
         last_day=last,
-        first_day=_first_day(wh, last, config.period_days),
+        first_day=_first_day(wh, last, config.period_days, tables),
         currency=here.currency,
         time_zone=here.time_zone,
         run=run,
+        tables=tables,
     )
 
 
-def _first_day(wh: Warehouse, last: dt.date, days: int) -> dt.date:
+def _first_day(wh: Warehouse, last: dt.date, days: int, tables: frozenset[str]) -> dt.date:
     """First day of the map's period: so many days back, but not before the data begin."""
     first = last - dt.timedelta(days=days - 1)
-    if wh.exists("config.params"):
+    if "config.params" in tables:
         begins = day(wh.scalar("SELECT first_day FROM config.params"))
         first = max(first, begins) if begins and begins <= last else first
     return first

@@ -25,7 +25,7 @@ def credit(page: Map, words: Labels) -> dict[str, Any] | None:
                 "value": words.formats.money(row.value, row.currency, rough=True),
                 "bar": whisker(row.value, row.low, row.high, full),
                 "mark": None if row.target is None else draw.pct(row.target / full),
-                "rest": row.item == "other",
+                "rest": row.status == "rest",
             }
             for row in rows
         ]

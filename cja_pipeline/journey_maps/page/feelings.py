@@ -12,6 +12,7 @@ from cja_pipeline.journey_maps.rows import STAGES, Map, Row
 WIDTH = 100.0
 HEIGHT = 210.0
 MARGIN = 34.0  # room for labels above and below
+WORTH_A_NAME = 5.0
 APART = 62.0  # units between two labels on the same side
 
 
@@ -86,7 +87,7 @@ def _named(spots: list[tuple[float, Row]]) -> list[Row]:
         after = values[place + 1] if place + 1 < len(values) else -math.inf * (1 if value >= 0 else -1)
         high = value >= 0 and value >= before and value >= after
         low = value < 0 and value <= before and value <= after
-        if high or low:
+        if (high or low) and abs(value) >= WORTH_A_NAME:
             candidates.append((abs(value), x, row))
     chosen: list[tuple[float, Row]] = []
     for _, x, row in sorted(candidates, key=lambda entry: (-entry[0], entry[1])):

@@ -95,13 +95,17 @@ def _card(row: Row, words: Labels) -> dict[str, Any]:
         "spark": sparkline(parts.get("points"), row.target),
         "status": status,
         "icon": ICONS[status],
-        "verdict": words(f"status.{verdict}"),
+        "verdict": _reason(row, words) or words(f"status.{verdict}"),
         "target": figure(row.target, row, words) if row.target is not None else NOTHING,
         "interval": interval(row, words),
         "base": words.count(f"unit.{unit}", row.n, form.short(row.n, exact_below=1e7)) if row.n else NOTHING,
         "small": row.n is not None and row.n < 100,
-        "reason": row.text if row.value is None else "",
     }
+
+
+def _reason(row: Row, words: Labels) -> str:
+    """Why there is no value, if the KPI table says so."""
+    return words.words.get(f"reason.{row.text}", "") if row.value is None else ""
 
 
 def sparkline(points: Any, target: float | None) -> dict[str, Any] | None:

@@ -42,17 +42,20 @@ def _time(row: Row | None, words: Labels) -> dict[str, Any]:
     if row.status == "open_ended":
         return {"value": words("map.open_ended"), "muted": False, "how": words("map.last_stage"), "bar": None}
     if row.value is None:
-        shown = form.duration(row.high if row.low is None else row.low)
+        if row.target is None:
+            return {"value": words("page.not_enough"), "muted": True, "how": "", "bar": None}
         return {
-            "value": words("map.not_reached", days=shown),
+            "value": words("map.not_reached", days=form.duration(row.target)),
             "muted": False,
-            "how": words("map.not_reached_how"),
+            "how": words("map.quarter", low=form.duration(row.low))
+            if row.low is not None
+            else words("map.not_reached_how"),
             "bar": None,
         }
     if row.low is not None and row.high is not None:
         how = words("map.half_take", low=form.duration(row.low), high=form.duration(row.high))
     elif row.low is not None:
-        how = words("map.half_take_from", low=form.duration(row.low))
+        how = words("map.quarter", low=form.duration(row.low))
     else:
         how = ""
     start = _log(row.low if row.low is not None else row.value)

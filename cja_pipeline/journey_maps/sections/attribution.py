@@ -7,6 +7,7 @@ from typing import Any
 from cja_pipeline.journey_maps.rows import Rows
 from cja_pipeline.journey_maps.sections.context import Context, day, number
 
+UNATTRIBUTED = "Unattributed"
 QUERY = """
     SELECT
         model,
@@ -41,7 +42,10 @@ def attribution(context: Context, rows: Rows) -> None:
     if not bars:
         return
     start, end = day(bars[0]["period_start"]), day(bars[0]["period_end"])
-    shown = bars[: context.config.channels]
+    # orders that no known contact came before are part of the sum, but no channel's merit
+    unknown = [row for row in bars if row["channel"] == UNATTRIBUTED]
+    channels = [row for row in bars if row["channel"] != UNATTRIBUTED]
+    shown = channels[: context.config.channels]
     for row in shown:
         channel = str(row["channel"])
         rows.add(
@@ -54,16 +58,27 @@ def attribution(context: Context, rows: Rows) -> None:
             target=last.get(channel, 0.0),
             **_money(row, start, end),
         )
-    rest = bars[context.config.channels :]
+    rest = channels[context.config.channels :]
     if rest:
-        named = {str(row["channel"]) for row in shown}
+        named = {str(row["channel"]) for row in (*shown, *unknown)}
         rows.add(
             "attribution",
             "other",
             label=context.words("page.other"),
             value=sum(number(row["revenue"]) or 0.0 for row in rest),
             target=sum(value for channel, value in last.items() if channel not in named),
+            status="rest",
             **_money(rest[0], start, end),
+        )
+    for row in unknown:
+        rows.add(
+            "attribution",
+            UNATTRIBUTED,
+            label=context.words.name("channel", UNATTRIBUTED),
+            value=number(row["revenue"]),
+            target=last.get(UNATTRIBUTED, 0.0),
+            status="rest",
+            **_money(row, start, end),
         )
     total = sum(number(row["revenue"]) or 0.0 for row in bars)
     revenue = number(context.wh.scalar(ORDERS, [start, end]))

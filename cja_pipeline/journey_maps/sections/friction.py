@@ -130,12 +130,14 @@ def where(row: Loss, words: Labels) -> str:
     if dimension in ("", "all"):
         return words("dimension.all")
     shown = words.name("channel", value, value) if dimension == "channel" else value[:60]
+    if dimension == "landing_page" and value == "/":
+        shown = words("dimension.home")
     pattern = f"dimension.{dimension}"
     return words(pattern, value=shown) if pattern in words.words else f"{dimension} {shown}"
 
 
 def name(row: Loss, words: Labels) -> str:
-    """``Checkout on phones``."""
+    """``Checkouts on phones``."""
     return f"{words.name('step', text(row['step']))} {where(row, words)}"
 
 

@@ -51,11 +51,13 @@ def finding(row: Loss, words: Labels) -> dict[str, Any]:
     money, low, high = per_month(row)
     incident = text(row["kind"]) == "incident"
     kind = "incident" if incident else "stop"
+    step = text(row["step"])
+    finding_key = f"finding.{step}" if f"finding.{step}" in words.words else "finding.other"
+    title = words(finding_key, step=words.name("step", step), where=where(row, words))
     start, end = day(row["period_start"]), day(row["period_end"])
     days = (end - start).days + 1 if start and end else 1
     currency = text(row["currency"])
     values = {
-        "step": words.name("step", text(row["step"])),
         "where": where(row, words),
         "lost": form.number(visits * observed),
         "n": form.number(visits),
@@ -70,7 +72,7 @@ def finding(row: Loss, words: Labels) -> dict[str, Any]:
         "days": form.duration(days * 86_400.0),
     }
     return {
-        "label": words(f"headline.{kind}_title", **values),
+        "label": words("headline.incident_title", title=title, **values) if incident else title,
         "text": words(f"headline.{kind}_lead", **values),
         "value": money,
         "low": low,

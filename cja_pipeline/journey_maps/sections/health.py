@@ -26,12 +26,13 @@ CHECKS = """
     ) AS ranked
     WHERE newest = 1
 """
+# what was offered is either valid at the end or was held back for a reason on the way
 RECORDS = """
     SELECT
         sum(CASE WHEN stage = 'landed' THEN offered ELSE 0 END) AS offered,
-        sum(rejected) AS rejected,
-        sum(CASE WHEN stage = 'validated' THEN valid + quarantined + duplicate + late ELSE 0 END) AS placed,
-        sum(CASE WHEN stage = 'validated' THEN quarantined ELSE 0 END) AS quarantined
+        sum(rejected + quarantined + duplicate + late) AS held_back,
+        sum(CASE WHEN stage = 'validated' THEN valid ELSE 0 END) AS valid,
+        sum(quarantined) AS quarantined
     FROM quality.ledger
 """
 SOURCES = """
@@ -75,12 +76,12 @@ def _sources(context: Context, rows: Rows, banners: list[str]) -> dt.datetime | 
 
 
 def _records(context: Context, rows: Rows, banners: list[str]) -> None:
-    offered, rejected, placed, quarantined = (
+    offered, held_back, valid, quarantined = (
         number(value) for value in context.wh.sql(RECORDS).fetchone() or ()
     )
     if not offered:
         return
-    accounted = min(offered, (placed or 0.0) + (rejected or 0.0))
+    accounted = min(offered, (valid or 0.0) + (held_back or 0.0))
     rows.add("health", "records", value=accounted, target=offered)
     rows.add("health", "quarantine", value=quarantined or 0.0, share=(quarantined or 0.0) / offered)
     if accounted < offered:

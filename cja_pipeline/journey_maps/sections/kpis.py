@@ -10,6 +10,7 @@ from cja_pipeline.journey_maps.sections.context import Context, day, number, tex
 from cja_pipeline.journey_maps.suppress import SUPPRESS
 
 DAYS = 28
+WEEKS = 13
 UNITS = {"percent": "share", "number": "ratio"}
 # which slice of the KPI table a customer group is
 SLICES = {
@@ -23,7 +24,7 @@ VALUES = """
     FROM kpis.kpi_values v
     JOIN kpis.kpi_catalogue c ON c.kpi_id = v.kpi_id
     WHERE v.kpi_id = $kpi AND v.dimension = $dimension AND v.dimension_value = $value
-      AND v.grain IN ('rolling_28d', 'day') AND v.period_end <= $last_day
+      AND v.grain IN ('rolling_28d', 'day', 'week') AND v.period_end <= $last_day
     ORDER BY v.grain, v.period_end DESC
 """
 
@@ -92,7 +93,12 @@ def verdict(row: dict[Any, Any], value: float | None) -> str:
 
 
 def _course(context: Context, found: list[dict[Any, Any]]) -> list[list[Any]]:
-    """[day, value] of the last 28 days; a day without a value is null."""
+    """[day, value] of the last 28 days, null where a day has no value; of the last 13 complete weeks where
+    single days say too little."""
     known = {day(row["period_end"]): number(row["value"]) for row in found if row["grain"] == "day"}
     days = [context.last_day - dt.timedelta(days=back) for back in range(DAYS - 1, -1, -1)]
-    return [[each.isoformat(), known.get(each)] for each in days] if known else []
+    daily = [[each.isoformat(), known.get(each)] for each in days]
+    if sum(value is not None for _, value in daily) >= DAYS // 2:
+        return daily
+    weeks = [row for row in found if row["grain"] == "week"][:WEEKS]
+    return [[str(day(row["period_end"])), number(row["value"])] for row in reversed(weeks)]

@@ -10,6 +10,6 @@ inner join config.segments g
     on g.segment = $segment
     and (g.device is null or g.device = k.main_device)
     and (g.bought_before is null or g.bought_before = coalesce(t.occurred_at > k.first_order_at, false))
-where t.stage is not null and not t.is_bot and t.business_date between $first_day and $last_day
+where t.stage is not null and t.business_date between $first_day and $last_day
 group by t.stage, case when t.touchpoint_type = 'visit' then t.channel else t.touchpoint_type end
 order by t.stage, contacts desc, item

@@ -5,7 +5,7 @@ with about as (
         t.customer_id,
         max(t.occurred_at) as last_at
     from customers.touchpoints t
-    where not t.is_bot and t.business_date between $first_day and $last_day
+    where t.business_date between $first_day and $last_day
     group by t.customer_id
 ),
 furthest as (
