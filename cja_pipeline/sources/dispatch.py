@@ -14,7 +14,7 @@ from cja_pipeline.config import shop
 from cja_pipeline.sources.client import Limits, VendorClient
 from cja_pipeline.sources.context import Pull
 from cja_pipeline.sources.errors import AuthError, PullError, QuotaExhausted, ShrunkError, SourceError
-from cja_pipeline.sources.landing import exclusive, recover
+from cja_pipeline.sources.landing import exclusive, recover, sync_folder
 from cja_pipeline.sources.registry import SourceConfig
 from cja_pipeline.sources.reports import OnProgress, PullReport
 from cja_pipeline.sources.window import Window, Zone, zone_of
@@ -59,6 +59,7 @@ def pull(
             recover(job.stream_folder(stream))
             try:
                 reports.append(connector.pull_stream(job, stream))
+                sync_folder(job.stream_folder(stream))
             except (AuthError, QuotaExhausted):
                 raise
             except SourceError as error:

@@ -19,7 +19,7 @@ from cja_pipeline.sources.hubspot_objects import OBJECTS
 from cja_pipeline.sources.hubspot_search import Search
 from cja_pipeline.sources.landing import Folder
 from cja_pipeline.sources.manifest import read_manifest
-from cja_pipeline.sources.paging import LoopGuard, fitting, items
+from cja_pipeline.sources.paging import LoopGuard, Repeats, fitting, items
 from cja_pipeline.sources.registry import HubspotSource
 from cja_pipeline.sources.reports import PullReport
 from cja_pipeline.sources.window import parse_stamp, parse_time
@@ -49,7 +49,7 @@ def pull_stream(pull: Pull[HubspotSource], stream: str) -> PullReport:
     path = f"/crm/objects/{pull.source.api_version}/{stream}"
     search = Search(pull.client, f"{path}/search", crm.time_property, properties)
     with pull.run_folder(stream, start) as folder:
-        manifest = folder.manifest
+        manifest, repeats = folder.manifest, Repeats()
         with pull.counted(folder):
             for batch in _batches(search.changed(_ms(start), _ms(pull.as_of)), BATCH):
                 good = _good(batch, folder)
@@ -60,11 +60,11 @@ def pull_stream(pull: Pull[HubspotSource], stream: str) -> PullReport:
                 pull.tell(stream, folder.rows, f"{search.pages} pages")
             for page in _archived(pull.client, path, properties, crm.associated):
                 manifest.pages += 1
-                for record in _good(page, folder):
+                for record in [] if repeats.again(page) else _good(page, folder):
                     if _archived_between(record, start, pull.as_of):
                         folder.add(_sorted_associations(record, crm.associated))
         manifest.pages += search.pages
-        manifest.duplicate_rows += search.duplicates
+        manifest.duplicate_rows = search.duplicates + repeats.rows
         manifest.source_rows = search.announced
         pull.finish(report, folder)
     return report

@@ -14,7 +14,7 @@ from typing import Any
 from cja_pipeline.sources.client import Check, VendorClient
 from cja_pipeline.sources.context import Pull
 from cja_pipeline.sources.errors import VendorError
-from cja_pipeline.sources.paging import LoopGuard, fitting, items
+from cja_pipeline.sources.paging import LoopGuard, Repeats, fitting, items
 from cja_pipeline.sources.registry import KlaviyoSource
 from cja_pipeline.sources.reports import PullReport
 from cja_pipeline.sources.window import Window, parse_time, utc_text
@@ -45,15 +45,19 @@ def pull_stream(pull: Pull[KlaviyoSource], stream: str) -> PullReport:
             "include": "metric,profile",
         }
         with pull.day_folder(stream, day) as folder:
+            repeats = Repeats()
             with pull.counted(folder):
                 for page in linked_pages(pull.client, "/api/events", query, _within(start, end)):
                     folder.manifest.pages += 1
+                    if repeats.again(page["data"]):
+                        continue
                     for event in events_of(page):
                         if _is_event(event):
                             folder.add(event)
                         else:
                             folder.reject(event, "not an event with id and attributes")
                     pull.tell(stream, report.rows + folder.rows, f"{day} page {folder.manifest.pages}")
+            folder.manifest.duplicate_rows = repeats.rows
             pull.finish(report, folder)
     return report
 

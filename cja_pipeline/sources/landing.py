@@ -18,7 +18,7 @@ from typing import Any
 from cja_pipeline.sources.manifest import NAME, LandedFile, Manifest, newest_as_of, read_manifest
 from cja_pipeline.sources.records import RecordWriter
 
-__all__ = ["Folder", "Outcome", "exclusive", "newest_as_of", "recover"]
+__all__ = ["Folder", "Outcome", "exclusive", "newest_as_of", "recover", "sync_folder"]
 
 SHRINK_FLOOR_ROWS = 100
 SHRINK_SHARE = 0.98
@@ -69,7 +69,7 @@ class Folder:
         return self._writer
 
     def add(self, record: Any) -> None:
-        """Append one record as a line; exact repetitions are counted, impossible ones go to ``rejected/``."""
+        """Append one record as a line; one that JSON cannot hold goes to ``rejected/``."""
         self._records.add(record)
 
     def reject(self, raw: Any, reason: str) -> None:
@@ -87,7 +87,6 @@ class Folder:
         manifest.files += records.close()
         manifest.rows = sum(file.rows for file in manifest.files)
         manifest.bytes = sum(file.bytes for file in manifest.files)
-        manifest.duplicate_rows += records.duplicates
         manifest.rejected_rows += records.rejected
         earlier = read_manifest(self.final)
         if earlier is not None and not allow_shrink and _shrinks(earlier.rows, manifest.rows):
@@ -96,7 +95,6 @@ class Folder:
             _replace_text(self.final / NAME, earlier.text())
             return Outcome(earlier, held=True, offered=manifest.rows)
         _write_synced(self.path / NAME, manifest.text())
-        _sync_folder(self.path)
         _swap(self.path, self.final)
         return Outcome(manifest)
 
@@ -118,7 +116,6 @@ def _swap(new: Path, final: Path) -> None:
         shutil.rmtree(retired, ignore_errors=True)
         final.rename(retired)
     new.rename(final)
-    _sync_folder(final.parent)
     shutil.rmtree(retired, ignore_errors=True)
 
 
@@ -163,7 +160,8 @@ def _write_synced(path: Path, text: str) -> None:
         os.fsync(file.fileno())
 
 
-def _sync_folder(path: Path) -> None:
+def sync_folder(path: Path) -> None:
+    """Write the entries of a folder to disk. Files are synced one by one, before they are renamed."""
     with contextlib.suppress(OSError, AttributeError):  # folders cannot be opened for syncing everywhere
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
         try:

@@ -30,10 +30,11 @@ class LandedFile:
 class Manifest:
     """Contents of a landed folder.
 
-    `rows` records are in the files, `rejected_rows` unreadable ones in ``rejected/``, and `duplicate_rows`
-    exact repetitions were left out; together they are what the vendor offered. `window` is the time span
-    asked for (UTC). `source_rows` is the number of records the vendor announced, or null if it announces
-    none. A folder with a manifest and no files means "asked, and there was nothing".
+    `rows` records are in the files and `rejected_rows` unreadable ones in ``rejected/``; together they are
+    what the vendor offered. `duplicate_rows` came once more because a page was served twice, and were left
+    out; records that the vendor itself holds twice are landed twice. `window` is the time span asked for
+    (UTC). `source_rows` is the number of records the vendor announced, or null if it announces none. A
+    folder with a manifest and no files means "asked, and there was nothing".
     """
 
     vendor: str
@@ -54,7 +55,8 @@ class Manifest:
 
     @property
     def offered(self) -> int:
-        return self.rows + self.duplicate_rows + self.rejected_rows
+        """What the vendor sent: readable and unreadable records."""
+        return self.rows + self.rejected_rows
 
     def text(self) -> str:
         value = asdict(self)

@@ -16,7 +16,7 @@ from typing import Any
 from cja_pipeline.sources.client import Check, VendorClient
 from cja_pipeline.sources.context import Pull
 from cja_pipeline.sources.errors import VendorError
-from cja_pipeline.sources.paging import LoopGuard, fitting, items
+from cja_pipeline.sources.paging import LoopGuard, Repeats, fitting, items
 from cja_pipeline.sources.registry import MetaSource
 from cja_pipeline.sources.reports import PullReport
 from cja_pipeline.sources.window import Window, day_of, parse_time
@@ -62,14 +62,16 @@ def pull_stream(pull: Pull[MetaSource], stream: str) -> PullReport:
             query = {"fields": POST_FIELDS, **_seconds(Window(day, day), pull.zone)}
             check = _created(query)
         with pull.day_folder(stream, day) as folder:
+            repeats = Repeats()
             with pull.counted(folder):
                 for page in graph_pages(pull.client, path, {**query, "limit": PAGE}, check):
                     folder.manifest.pages += 1
-                    for record in page:
+                    for record in [] if repeats.again(page) else page:
                         if not isinstance(record, dict):
                             folder.reject(record, "not a record")
                         elif stream == "insights" or created_day(record, pull.zone) in (day, None):
                             folder.add(record)
+            folder.manifest.duplicate_rows = repeats.rows
             pull.finish(report, folder)
     return report
 
@@ -79,7 +81,7 @@ def _comments(pull: Pull[MetaSource]) -> PullReport:
     window = pull.restated("comments")
     with ExitStack() as stack:
         folders = {day: stack.enter_context(pull.day_folder("comments", day)) for day in window.days()}
-        last = folders[window.end]
+        last, repeats = folders[window.end], Repeats()
         with pull.counted(last):
             for post in _post_ids(pull, window):
                 query = {"fields": COMMENT_FIELDS, "filter": "stream", "limit": PAGE}
@@ -87,7 +89,7 @@ def _comments(pull: Pull[MetaSource]) -> PullReport:
                 path = f"/{pull.source.api_version}/{post}/comments"
                 for page in graph_pages(pull.client, path, query, _created(query)):
                     last.manifest.pages += 1
-                    for record in page:
+                    for record in [] if repeats.again(page) else page:
                         if not isinstance(record, dict):
                             last.reject(record, "not a record")
                             continue
@@ -97,6 +99,7 @@ def _comments(pull: Pull[MetaSource]) -> PullReport:
                         elif day in folders:
                             folders[day].add({**record, "_post_id": post})
                 pull.tell("comments", sum(folder.rows for folder in folders.values()), f"post {post}")
+        last.manifest.duplicate_rows = repeats.rows
         for day in window.days():
             pull.finish(report, folders[day])
     return report

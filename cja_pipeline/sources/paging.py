@@ -23,6 +23,28 @@ class LoopGuard:
             raise PagingError(f"{self._what}: the next page leads back to itself")
 
 
+class Repeats:
+    """Recognises pages that were served before, by their records' ids in order; `rows` counts theirs."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self._seen: set[int] = set()
+
+    def again(self, records: list[Any]) -> bool:
+        """Whether this page was seen before; an empty one never was."""
+        place = hash(tuple(map(_identity, records)))
+        if records and place in self._seen:
+            self.rows += len(records)
+            return True
+        self._seen.add(place)
+        return False
+
+
+def _identity(record: Any) -> str:
+    key = record.get("id") if isinstance(record, dict) else None
+    return str(key) if key else repr(record)
+
+
 def fitting(
     records: Callable[[Any], Iterable[Any]], fits: Callable[[Any], bool]
 ) -> Callable[[Any], str | None]:

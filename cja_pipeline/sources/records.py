@@ -61,16 +61,15 @@ class LinesFile:
 
 
 class RecordWriter:
-    """Splits records into parts, leaves out exact repetitions, and puts aside what cannot be written.
+    """Splits records into parts and puts aside what cannot be written.
 
-    Counters: `rows` written, `duplicates` left out, `rejected` kept in ``rejected/records.jsonl.gz`` as
+    Counters: `rows` written, `rejected` kept in ``rejected/records.jsonl.gz`` as
     ``{"reason": ..., "raw": ...}``.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.rows = self.duplicates = self.rejected = 0
-        self._seen: set[bytes] = set()
+        self.rows = self.rejected = 0
         self._files: list[LandedFile] = []
         self._part: LinesFile | None = None
         self._rejects: LinesFile | None = None
@@ -81,11 +80,6 @@ class RecordWriter:
         except (ValueError, RecursionError) as error:
             self.reject(record, f"cannot be written as JSON: {type(error).__name__}")
             return
-        digest = hashlib.blake2b(line, digest_size=16).digest()
-        if digest in self._seen:
-            self.duplicates += 1
-            return
-        self._seen.add(digest)
         if self._part is None or self._part.rows >= ROWS_PER_PART:
             self._finish_part()
             self._part = LinesFile(self.folder / f"part-{len(self._files):03d}.jsonl.gz")
@@ -107,7 +101,6 @@ class RecordWriter:
             self._rejects.close()
             self._rejects = None
         files, self._files = self._files, []
-        self._seen.clear()
         return files
 
     def _finish_part(self) -> None:
