@@ -147,9 +147,7 @@ def test_oddities_of_records_and_pages(tmp_path: Path) -> None:
 
     report = run(odd, tmp_path)
     folder = tmp_path / "klaviyo/events/dt=2026-03-10"
-    assert [item["id"] for item in lines(folder)] == ["e0", "e1", "e0", "e2", "e3"], (
-        "as the vendor holds them"
-    )
+    assert [item["id"] for item in lines(folder)] == ["e0", "e1", "e0", "e2", "e3"]
     assert (report.rows, report.duplicate_rows, report.rejected_rows) == (5, 5, 2)
     assert {item["reason"] for item in rejects(folder)} == {"not an event with id and attributes"}
 
@@ -189,7 +187,7 @@ def test_a_stormy_network_changes_nothing_of_what_is_landed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cja_pipeline.sources.client.time.sleep", lambda _: None)
-    account = Account([event(number, f"2026-03-10T10:{number % 60:02d}:00+00:00") for number in range(120)])
+    account = Account([event(number, f"2026-03-10T10:{number:02d}:00+00:00") for number in range(60)])
     storms = [
         Reply({}, 429, {"Retry-After": "1"}),
         Reply(b"oops", 502),
