@@ -40,7 +40,7 @@ def pull(
 
     Returns one report per stream. Raises, after landing what could be landed: ShrunkError if days were held
     back because far fewer rows were offered, PullError if streams failed; at once AuthError, QuotaExhausted,
-    and ConfigError for a token that is not set.
+    SourceError if the landing cannot be written, and ConfigError for a token that is not set.
     """
     if as_of.tzinfo is None:
         raise ValueError("as_of needs a time zone; a naive time is ambiguous")
@@ -62,6 +62,9 @@ def pull(
                 sync_folder(job.stream_folder(stream))
             except (AuthError, QuotaExhausted):
                 raise
+            except OSError as error:
+                cause = error.strerror or type(error).__name__
+                raise SourceError(f"{label}: {stream}: cannot write below {landing}: {cause}") from error
             except SourceError as error:
                 failures.append(f"{stream}: {str(error).removeprefix(f'{label}: ')}")
     shrunk = [f"{report.stream}: {text}" for report in reports for text in report.held.values()]

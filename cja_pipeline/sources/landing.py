@@ -53,10 +53,15 @@ class Folder:
         self._writer = RecordWriter(self.path)
         return self
 
-    def __exit__(self, *_: object) -> None:
-        if self._writer is not None:
-            self._writer.close()
-        shutil.rmtree(self.path, ignore_errors=True)
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            if self._writer is not None:
+                self._writer.close()
+        except OSError:
+            if kind is None:
+                raise  # else the first error, a full disk for instance, is the one to tell
+        finally:
+            shutil.rmtree(self.path, ignore_errors=True)
 
     @property
     def rows(self) -> int:

@@ -13,7 +13,8 @@ from cja_pipeline.sources.manifest import LandedFile
 
 ROWS_PER_PART = 500_000
 LINES_PER_WRITE = 500
-COMPRESSION = 6
+COMPRESSION = 3
+_JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def line_of(record: Any) -> bytes:
@@ -22,7 +23,7 @@ def line_of(record: Any) -> bytes:
     Raises ValueError for what JSON or UTF-8 cannot hold (NaN, infinite numbers, lone surrogates): such a
     line would make the whole file unreadable later.
     """
-    return json.dumps(record, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8")
+    return _JSON.encode(record).encode("utf-8")
 
 
 class LinesFile:

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from cja_pipeline.sources import pull
-from cja_pipeline.sources.errors import PullError, ShrunkError
+from cja_pipeline.sources.errors import PullError, ShrunkError, SourceError
 from cja_pipeline.sources.manifest import read_manifest
 from cja_pipeline.sources.window import Window, parse_time
 from cja_pipeline_tests.sources.helpers import (
@@ -216,3 +216,22 @@ def test_a_stormy_network_changes_nothing_of_what_is_landed(
         landings.append((landing / "klaviyo/events/dt=2026-03-10/part-000.jsonl.gz").read_bytes())
     assert report.retries > 5
     assert landings[0] == landings[1]
+
+
+def test_a_full_disk_is_told_with_its_place_and_leaves_nothing_half(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    few = Account([event(number, "2026-03-10T10:00:00+00:00") for number in range(20)])
+    run(few, tmp_path)
+    before = contents(tmp_path)
+    noise = random.Random(1)
+    many = Account([event(noise.getrandbits(400), "2026-03-10T10:00:00+00:00") for _ in range(600)])
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, hard))
+    try:
+        with pytest.raises(
+            SourceError, match=r"\(klaviyo\): events: cannot write below .*: File too"
+        ):
+            run(many, tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert contents(tmp_path) == before
