@@ -39,6 +39,7 @@ __all__ = [
     "clustered_ratio",
     "compound_poisson",
     "effective_wilson",
+    "grouped_quantile",
     "kaplan_meier",
     "log_rank",
     "mover_ratio",
@@ -113,17 +114,28 @@ def poisson(events: ArrayLike, confidence: float = 0.95) -> Interval:
     return Interval(plain(low), plain(gammaincinv(count + 1, 1 - tail)))
 
 
-def compound_poisson(total: ArrayLike, sum_of_squares: ArrayLike, confidence: float = 0.95) -> Interval:
-    """Limits of a total that clusters contribute to at random times: total ± z·√(Σ x²), x = a cluster's sum.
+def compound_poisson(
+    total: ArrayLike, sum_of_squares: ArrayLike, one_event: float = 1.0, confidence: float = 0.95
+) -> Interval:
+    """Limits of a total that customers add to at random times: revenue, or counts that come in bursts.
 
-    Source: variance of a compound Poisson sum (Daykin, Pentikäinen & Pesonen 1994, ch. 3). Right for revenue
-    and for counts that come in bursts per customer, where the plain Poisson interval is too narrow.
+    With φ = Σx²/Σx (x a cluster's sum) the total is treated as φ times a Poisson count of Σx/φ: exact Poisson
+    limits where every cluster adds 1, total ± z·√Σx² for large totals, and never below 0 for small ones.
+
+    Args:
+        one_event: φ where nothing happened; NaN makes the limits of such a total unknown (money).
+    Source: variance of a compound Poisson sum; gamma approximation as Fay & Feuer 1997. A negative total
+    (refunds above revenue) has normal limits.
     """
     import numpy as np
 
-    value, reach = as_floats(total), z_value(confidence) * np.sqrt(as_floats(sum_of_squares))
-    low = np.where(value >= 0, np.maximum(value - reach, 0.0), value - reach)
-    return Interval(plain(low), plain(value + reach))
+    value, squares = as_floats(total), as_floats(sum_of_squares)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        size = np.where((value > 0) & (squares > 0), squares / value, one_event)
+        low, high = poisson(np.maximum(value, 0) / size, confidence)
+        reach = z_value(confidence) * np.sqrt(squares)
+    low = np.where(value >= 0, size * low, value - reach)
+    return Interval(plain(low), plain(np.where(value >= 0, size * high, value + reach)))
 
 
 def mover_ratio(
@@ -152,29 +164,58 @@ def mover_ratio(
 def quantile(
     values: ArrayLike, q: float = 0.5, cluster: ArrayLike | None = None, confidence: float = 0.95
 ) -> Estimate:
-    """A quantile with limits read off at q ± t·se of the share of values below it, clustered if asked.
+    """A quantile with limits, of rows that are correlated within clusters; see `grouped_quantile`."""
+    import numpy as np
 
-    Source: Woodruff 1952; se by `clustered_ratio`. Limits beyond the data are the smallest or largest value.
+    x = as_floats(values)
+    if len(x) == 0:
+        return Estimate(np.nan, np.nan, np.nan, np.nan)
+    unit = np.arange(len(x)) if cluster is None else np.unique(np.asarray(cluster), return_inverse=True)[1]
+    return Estimate(
+        *(float(part[0]) for part in grouped_quantile(x, np.zeros(len(x), dtype=int), q, unit, confidence))
+    )
+
+
+def grouped_quantile(
+    values: ArrayLike, group: ArrayLike, q: float, cluster: ArrayLike, confidence: float = 0.95
+) -> Estimate:
+    """The quantile of every group, with limits read off where the share of values below is q ± t·se.
+
+    Args:
+        values: one per row. group: number of the row's group, from 0 without gaps. cluster: integer per row.
+
+    Source: Woodruff 1952, se by the clustered delta method, never below the binomial one. Limits beyond the
+    data are the smallest or largest value; a group of one cluster has NaN limits.
     """
     import numpy as np
     from scipy.special import stdtrit
 
-    x = np.asarray(values, dtype=float)
-    if len(x) == 0:
-        return Estimate(np.nan, np.nan, np.nan, np.nan)
-    ordered = np.sort(x)
-    point = float(np.quantile(ordered, q))
-    share = clustered_ratio(x <= point, np.ones(len(x)), cluster, confidence)
-    clusters = len(x) if cluster is None else len(np.unique(np.asarray(cluster)))
-    if clusters < 2:
-        return Estimate(point, np.nan, np.nan, np.nan)
-    # all values tied at the quantile give a variance of 0: the binomial one is never smaller than needed
-    spread = max(float(share.se), float(np.sqrt(q * (1 - q) / len(x)))) * stdtrit(
-        clusters - 1, 0.5 + confidence / 2
-    )
-    low = ordered[int(np.clip(np.floor((q - spread) * len(x)), 0, len(x) - 1))]
-    high = ordered[int(np.clip(np.ceil((q + spread) * len(x)), 0, len(x) - 1))]
-    return Estimate(point, float(low), float(high), float((high - low) / (2 * z_value(confidence))))
+    x, code, unit = as_floats(values), np.asarray(group), np.asarray(cluster, dtype=np.int64)
+    order = np.lexsort((x, code))
+    x, code, unit = x[order], code[order], unit[order]
+    size = np.bincount(code).astype(float)
+    start = np.concatenate([[0], np.cumsum(size)[:-1]]).astype(int)
+    place = q * (size - 1)
+    below, above = np.floor(place).astype(int), np.ceil(place).astype(int)
+    point = x[start + below] + (x[start + above] - x[start + below]) * (place - below)
+    # per cluster and group: rows, and rows up to the quantile
+    pair, inverse = np.unique(code * (unit.max() + 1) + unit, return_inverse=True)
+    owner = pair // (unit.max() + 1)
+    rows, hits = np.bincount(inverse), np.bincount(inverse, x <= point[code])
+    clusters = np.bincount(owner)
+    squares = [np.bincount(owner, part) for part in (hits * hits, rows * rows, hits * rows)]
+    share = ratio_from_moments(clusters, np.bincount(owner, hits), size, *squares, confidence)
+    with np.errstate(invalid="ignore"):
+        se = np.fmax(share.se, np.sqrt(q * (1 - q) / size))
+        spread = np.where(clusters > 1, se, np.nan) * stdtrit(
+            np.maximum(clusters - 1, 1), 0.5 + confidence / 2
+        )
+    known = ~np.isnan(spread)
+    reach = np.where(known, spread, 0.0)
+    low = x[start + np.clip(np.floor((q - reach) * size), 0, size - 1).astype(int)]
+    high = x[start + np.clip(np.ceil((q + reach) * size), 0, size - 1).astype(int)]
+    low, high = np.where(known, low, np.nan), np.where(known, high, np.nan)
+    return Estimate(point, low, high, (high - low) / (2 * z_value(confidence)))
 
 
 def benjamini_hochberg(p_values: ArrayLike) -> Any:

@@ -1,0 +1,101 @@
+"""The catalogue as a table, and tonight's headline numbers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from cja_pipeline.kpis.catalogue import Catalogue, load_catalogue
+from cja_pipeline.kpis.kpi_entry import Kpi
+from cja_pipeline.kpis.objectives import load_objectives
+from cja_pipeline.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+HEADLINES = ("net_revenue", "orders", "conversion_rate", "average_order_value", "net_promoter_score")
+
+
+def describe(catalogue: Catalogue) -> pd.DataFrame:
+    """The catalogue as a table, one row per KPI, with its latest target."""
+    import pandas as pd
+
+    latest = {o.kpi: o for o in sorted(load_objectives(), key=lambda o: o.effective_from) if o.is_whole}
+
+    rows: list[dict[str, Any]] = []
+    for kpi in catalogue:
+        objective = latest.get(kpi.id)
+        rows.append(
+            {
+                "kpi_id": kpi.id,
+                "stage": kpi.stage,
+                "label": kpi.label,
+                "description": kpi.description,
+                "formula": formula(kpi),
+                "kind": kpi.kind,
+                "sources": ", ".join(catalogue.tables(kpi)),
+                "format": kpi.format,
+                "better": kpi.better,
+                "window_days": kpi.window_days,
+                "min_n": kpi.smallest_n,
+                "additive": kpi.additive,
+                "dimensions": ", ".join(catalogue.dimensions(kpi)),
+                "grains": ", ".join(catalogue.grains(kpi)),
+                "objective": objective.objective if objective else None,
+                "target": objective.target if objective else None,
+                "owner": kpi.owner,
+                "version": kpi.version,
+                "definition_hash": catalogue.definition_hash(kpi),
+            }
+        )
+    return pd.DataFrame(rows).astype({"window_days": "Int64"})
+
+
+def formula(kpi: Kpi) -> str:
+    """The declared formula in one line."""
+    text = str(kpi.numerator)
+    if kpi.duration:
+        text = f"{text} within {kpi.at:g} of {kpi.duration}"
+    elif kpi.kind == "quantile":
+        text = f"quantile {kpi.at:g} of {text}"
+    if kpi.denominator:
+        text = f"{text} / {kpi.denominator}"
+    if (kpi.scale, kpi.offset) != (1.0, 0.0):
+        text = f"{kpi.scale:g} x ({text}) + {kpi.offset:g}"
+    if kpi.complement:
+        text = f"1 - ({text})"
+    return f"{text} where {kpi.where}" if kpi.where else text
+
+
+def headline_numbers(wh: Warehouse) -> dict[str, Any]:
+    """Tonight's numbers for the asset's page: counts of values, and the last four weeks' headlines.
+
+    Keys carry the unit and stay the same from night to night, so that they plot.
+    """
+    rows = wh.sql(
+        "select kpi_id, value from kpis.kpi_values where grain = 'rolling_28d' and dimension = 'all' "
+        "and period_start = (select max(period_start) from kpis.kpi_values where grain = 'rolling_28d')"
+    ).fetchall()
+    latest = dict(rows)
+    catalogue = load_catalogue()
+    found: dict[str, Any] = {
+        "kpis": len(catalogue.kpis),
+        "kpis_without_value": sum(value is None for value in latest.values()),
+        "values": wh.scalar("select count(value) from kpis.kpi_values"),
+        "values_suppressed": wh.scalar(
+            "select count(*) from kpis.kpi_values where null_reason = 'suppressed_small_n'"
+        ),
+        "targets_behind": wh.scalar(
+            "select count(*) from kpis.kpi_values where status = 'behind' and grain = 'rolling_28d' "
+            "and period_start = (select max(period_start) from kpis.kpi_values where grain = 'rolling_28d')"
+        ),
+    }
+    currency = str(wh.scalar("select currency from config.params")).lower()
+    for kpi_id in HEADLINES:
+        value = latest.get(kpi_id)
+        if value is None or kpi_id not in catalogue.kpis:
+            continue
+        shape = catalogue[kpi_id].format
+        unit = {"percent": "percent", "money": currency}.get(shape)
+        name = f"{kpi_id}_28d" + (f"_{unit}" if unit else "")
+        found[name] = round(100 * value if shape == "percent" else value, 2)
+    return found

@@ -1,0 +1,220 @@
+"""The receipt of a number: definition, SQL, inputs and the rows whose re-aggregation gives it again."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from cja_pipeline.kpis.catalogue import Catalogue, load_catalogue
+from cja_pipeline.kpis.compiler import Scope, measure_sql, rows_sql
+from cja_pipeline.kpis.describe import formula
+from cja_pipeline.kpis.kpi_entry import Kpi
+from cja_pipeline.kpis.kpi_sources import load_sources
+from cja_pipeline.kpis.kpi_values import read_scope
+from cja_pipeline.kpis.periods import bounds
+from cja_pipeline.kpis.recompute import recompute
+from cja_pipeline.kpis.row_kpis import rows_of
+from cja_pipeline.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CLOSE = 1e-6
+
+
+class NoSuchNumberError(LookupError):
+    """There is no published number for the question; the message says what there is."""
+
+
+@dataclass
+class Receipt:
+    """Why a number is what it is.
+
+    `rows` has one row per counted row of the source (kpi_row, kpi_unit, kpi_day, what it adds); for a
+    derived KPI it is empty and `parts` holds the receipts of both halves. `recomputed` is what the rows add
+    up to now; `agrees` says whether that is the published value.
+    """
+
+    kpi: Kpi
+    definition: dict[str, Any]
+    published: dict[str, Any]
+    sql: str
+    tables: list[dict[str, Any]]
+    rows: pd.DataFrame
+    recomputed: float | None
+    agrees: bool
+    parts: list[Receipt] = field(default_factory=list)
+
+    def as_dict(self, limit: int = 20) -> dict[str, Any]:
+        """Everything but the full rows, for printing or JSON; at most `limit` rows are included."""
+        found = {
+            name: getattr(self, name) for name in ("definition", "published", "sql", "tables", "recomputed")
+        }
+        return {
+            **found,
+            "agrees": self.agrees,
+            "row_count": len(self.rows),
+            "rows": self.rows.head(limit).to_dict("records"),
+            "parts": [part.as_dict(limit) for part in self.parts],
+        }
+
+
+def explain_kpi(
+    wh: Warehouse,
+    kpi_id: str,
+    day: dt.date | None = None,
+    grain: str = "day",
+    dimension: str = "all",
+    dimension_value: str = "all",
+) -> Receipt:
+    """The receipt of one published number.
+
+    Args:
+        day: any business day of the period; default the newest period of `grain`.
+        grain: day, week, month or rolling_28d.
+        dimension, dimension_value: the slice, for example "device", "mobile".
+
+    Raises:
+        KeyError: there is no such KPI. NoSuchNumberError: it has no row for that period and slice.
+    """
+    catalogue = load_catalogue()
+    kpi = catalogue[kpi_id]
+    scope, _ = read_scope(wh)
+    published = _published(wh, kpi, day, grain, dimension, dimension_value, scope)
+    period = (published["period_start"], published["period_end"])
+    definition = {
+        "kpi_id": kpi.id,
+        "label": kpi.label,
+        "description": kpi.description,
+        "formula": formula(kpi),
+        "kind": kpi.kind,
+        "owner": kpi.owner,
+        "version": kpi.version,
+        "definition_hash": catalogue.definition_hash(kpi),
+    }
+    tables = [_table(wh, name) for name in catalogue.tables(kpi)]
+    if kpi.kind == "derived":
+        return _derived(wh, catalogue, kpi, definition, published, tables)
+    sql = receipt_sql(kpi, scope, period, dimension, dimension_value)
+    rows = wh.df(sql)
+    recomputed = recompute(kpi, rows)
+    return Receipt(kpi, definition, published, sql, tables, rows, recomputed, _agree(published, recomputed))
+
+
+def receipt_sql(
+    kpi: Kpi, scope: Scope, period: tuple[dt.date, dt.date], dimension: str = "all", value: str = "all"
+) -> str:
+    """SELECT of the rows behind one number, one per counted row of the source, in a fixed order."""
+    source = load_sources()[str(kpi.source)]
+    first, last = period
+    chosen = f"\n  and {dimension} = '{_text(value)}'" if dimension != "all" else ""
+    if kpi.kind in ("quantile", "survival"):
+        inner = rows_of(kpi, source, scope)
+        return (
+            f"select kpi_row, kpi_unit, day as kpi_day, unit, x, event\nfrom (\n{inner}\n) counted\n"
+            f"where day between date '{first}' and date '{last}' and x is not null{chosen}\norder by kpi_row"
+        )
+    columns = [f"{measure_sql(kpi, _expression(kpi, 'numerator', scope), scope)} as numerator"]
+    for name in ("denominator", "model_low", "model_high"):
+        if getattr(kpi, name):
+            columns.append(f"{measure_sql(kpi, _expression(kpi, name, scope), scope)} as {name}")
+    shift = dt.timedelta(days=kpi.shift_days)
+    newest = min(last - shift, scope.as_of - dt.timedelta(days=max(kpi.maturity_days, kpi.shift_days)))
+    where = kpi.expression("where", scope.age)
+    condition = f"\n  and ({where})" if where else ""
+    chosen = chosen.replace(f"and {dimension} =", f"and kpi_{dimension} =")
+    return (
+        f"select kpi_row, kpi_unit, kpi_day, {', '.join(columns)}\n"
+        f"from (\n{rows_sql(source, scope)}\n) counted\n"
+        f"where kpi_day between date '{first - shift}' and date '{newest}'{condition}{chosen}\n"
+        "order by kpi_row"
+    )
+
+
+def _expression(kpi: Kpi, name: str, scope: Scope) -> str:
+    return str(kpi.expression(name, scope.age))
+
+
+def _derived(
+    wh: Warehouse,
+    catalogue: Catalogue,
+    kpi: Kpi,
+    definition: dict[str, Any],
+    published: dict[str, Any],
+    tables: list[dict[str, Any]],
+) -> Receipt:
+    import pandas as pd
+
+    where = (
+        published["period_end"],
+        published["grain"],
+        published["dimension"],
+        published["dimension_value"],
+    )
+    parts = [explain_kpi(wh, part.id, *where) for part in catalogue.parts(kpi)]
+    top, bottom = (part.recomputed for part in parts)
+    value = kpi.scale * top / bottom + kpi.offset if top is not None and bottom else None
+    sql = f"-- {formula(kpi)}: see the parts"
+    if published["null_reason"] == "suppressed_small_n":
+        value = None
+    agrees = all(part.agrees for part in parts) and _agree(published, value)
+    return Receipt(kpi, definition, published, sql, tables, pd.DataFrame(), value, agrees, parts)
+
+
+def _published(
+    wh: Warehouse, kpi: Kpi, day: dt.date | None, grain: str, dimension: str, value: str, scope: Scope
+) -> dict[str, Any]:
+    start, _ = bounds(grain, day or scope.as_of, scope.as_of)
+    rows = wh.df(
+        "select * from kpis.kpi_values where kpi_id = ? and grain = ? and period_start = ? "
+        "and dimension = ? and dimension_value = ?",
+        [kpi.id, grain, start, dimension, value],
+    )
+    if rows.empty:
+        known = wh.sql(
+            "select min(period_start), max(period_start) from kpis.kpi_values where kpi_id = ? and grain = ?",
+            [kpi.id, grain],
+        ).fetchone()
+        raise NoSuchNumberError(
+            f"{kpi.id} has no {grain} of {start} for {dimension} = {value}; its {grain}s go from {known[0]} "
+            f"to {known[1]}, and it is split by {', '.join(load_catalogue().dimensions(kpi)) or 'nothing'}."
+        )
+    row = {name: _plain(entry) for name, entry in rows.iloc[0].to_dict().items()}
+    return row
+
+
+def _table(wh: Warehouse, name: str) -> dict[str, Any]:
+    """An input table: its rows, and what its checks said last."""
+    found: dict[str, Any] = {"table": name, "rows": wh.count(name) if wh.exists(name) else None}
+    if wh.exists("quality.results"):
+        checks = wh.sql(
+            "select count(*), coalesce(sum(case when passed then 0 else 1 end), 0), max(run_id) "
+            "from quality.results where table_name = ? and run_id = "
+            "(select max_by(run_id, checked_at) from quality.results where table_name = ?)",
+            [name, name],
+        ).fetchone()
+        found |= {"checks": checks[0], "checks_failed": int(checks[1]), "run_id": checks[2]}
+    return found
+
+
+def _agree(published: dict[str, Any], again: float | None) -> bool:
+    value = published["value"]
+    if value is None:
+        # a period that was not delivered or not old enough has no value, whatever its few rows add up to
+        return again is None or published["null_reason"] in ("incomplete", "immature")
+    return again is not None and abs(value - again) <= CLOSE * max(1.0, abs(value))
+
+
+def _plain(value: Any) -> Any:
+    import pandas as pd
+
+    if isinstance(value, pd.Timestamp):
+        return value.date()
+    if value is None or value is pd.NaT or (isinstance(value, float) and value != value):
+        return None
+    return value.item() if hasattr(value, "item") else value
+
+
+def _text(value: str) -> str:
+    return value.replace("'", "''")
