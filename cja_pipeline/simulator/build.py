@@ -15,22 +15,29 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from .ads import insight_versions
 from .calendar import Calendar
 from .columns import NEVER
 from .config import WorldConfig, world_config
 from .crm_contacts import known_since, make_contacts
-from .crm_records import crm_times, damaged, order_versions, survey_versions, ticket_versions
+from .crm_damage import damaged
+from .crm_orders import crm_times, order_versions
+from .crm_service import survey_versions, ticket_versions
 from .email_rows import METRIC_IDS, event_rows, event_texts, metric, profile, profile_id
 from .ga4_format import Formatter
 from .ga4_store import write_objects
 from .ga4_strings import Vocabulary
 from .identity import Identities
 from .life import Life, live, order_numbers
-from .social import comments, insight_versions, posts
+from .social import comments, posts
 from .tracking import measure
 from .truth import Emitted, write_truth
 
-FORMAT = 3  # raised when the meaning of the files changes
+COMMENTS = pa.schema(
+    [(name, pa.string()) for name in ("id", "post_id", "parent", "author", "author_name", "message")]
+    + [(name, pa.int64()) for name in ("created_at", "visible_from", "likes")]
+)
+FORMAT = 4  # raised when the meaning of the files changes
 
 
 @dataclass(frozen=True)
@@ -78,9 +85,9 @@ def build_world(
 ) -> WorldManifest:
     """Build the world in `folder` unless exactly this world is already there.
 
-    `start` is the first business day; history lasts `days`, then events go on for `horizon_days` so that later nights
-    find data. `progress(line)` is called with a line of text after each step. Equal arguments give equal files.
-    Raises ValueError for sizes that cannot be simulated.
+    `start` is the first business day; history lasts `days`, then events go on for `horizon_days` so that
+    later nights find data. `progress(line)` is called with a line of text after each step. Equal arguments
+    give equal files. Raises ValueError for sizes that cannot be simulated.
     """
     if customers < 20 or days < 2 or horizon_days < 0:
         raise ValueError("a world needs at least 20 customers and 2 days, and a horizon of 0 days or more")
@@ -164,8 +171,7 @@ def _vendors(life: Life, folder: Path, report: Callable[[str, int], None]) -> Em
         {k: v for k, v in row.items() if k not in hidden}
         for row in sorted(remarks, key=lambda r: (r["visible_from"], r["id"]))
     ]
-    schema = pa.schema({"id": pa.string(), "post_id": pa.string(), "parent": pa.string(), "author": pa.string(), "author_name": pa.string(), "created_at": pa.int64(), "visible_from": pa.int64(), "message": pa.string(), "likes": pa.int64()})  # fmt: skip
-    _write(pa.Table.from_pylist(public, schema), folder / "meta" / "comments.parquet")
+    _write(pa.Table.from_pylist(public, COMMENTS), folder / "meta" / "comments.parquet")
     report("social", len(insights) + len(remarks))
     return Emitted(
         vocabulary,

@@ -1,6 +1,7 @@
 """Business days of the world in the shop's time zone, and the daily rhythm of visits.
 
-Times are int64 microseconds UTC. A local day may have 23 or 25 hours; positions inside a day are shares of it.
+Times are int64 microseconds UTC. A local day may have 23 or 25 hours; positions inside a day are shares of
+it.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class Calendar:
         return int(self.edges[self.total])
 
     def moment(self, position: np.ndarray) -> np.ndarray:
-        """UTC microseconds of a position in days (3.5 = noon of the fourth day, by the length of that day)."""
+        """UTC microseconds of a position in days (3.5 = the middle of the fourth day)."""
         position = np.clip(position, 0.0, self.total - 1e-9)
         day = position.astype(np.int64)
         lengths = self.edges[day + 1] - self.edges[day]
@@ -70,11 +71,15 @@ class Calendar:
         return np.searchsorted(self.edges, moment, side="right") - 1
 
     def rhythm(self, share: np.ndarray, since: np.ndarray, until: np.ndarray) -> np.ndarray:
-        """Positions between `since` and `until` (days) that follow weekday, hour and trend; `share` in 0..1."""
+        """Positions between `since` and `until` (days) that follow weekday, hour and trend; `share` in
+        0..1.
+        """
         low = np.interp(since, self._grid, self._cumulative)
         high = np.interp(until, self._grid, self._cumulative)
         return np.interp(low + share * (high - low), self._cumulative, self._grid)
 
     def at_clock(self, day: np.ndarray, hour: float) -> np.ndarray:
-        """UTC microseconds of a wall-clock hour on business days (by share of the day; exact but on clock changes)."""
+        """UTC microseconds of a wall-clock hour on business days (by share of the day; exact but on clock
+        changes).
+        """
         return self.edges[day] + int(hour * 3600 * SECOND)

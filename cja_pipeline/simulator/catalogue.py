@@ -20,7 +20,23 @@ CATEGORIES = [
     "accessories",
 ]
 _MIDDLE = [92.0, 78.0, 56.0, 118.0, 68.0, 36.0, 29.0, 15.0]
-_NAMES = ["Fjell", "Skog", "Kuling", "Nordlys", "Vinden", "Tind", "Bre", "Isbjørn", "Elv", "Dal", "Hytte", "Sti", "Varg", "Rein", "Havn"]
+_NAMES = [
+    "Fjell",
+    "Skog",
+    "Kuling",
+    "Nordlys",
+    "Vinden",
+    "Tind",
+    "Bre",
+    "Isbjørn",
+    "Elv",
+    "Dal",
+    "Hytte",
+    "Sti",
+    "Varg",
+    "Rein",
+    "Havn",
+]
 _KINDS = ["Shell", "Trail", "Pack", "Dome", "Down", "Rope", "Merino", "Kit"]
 CONTENT = [
     "layering-guide",
@@ -31,7 +47,17 @@ CONTENT = [
     "repair-not-replace",
 ]
 HELP = ["delivery", "returns", "size-guide", "contact"]
-SEARCHES = ["rain jacket", "regenjacke", "wanderschuhe", "hiking boots", "rucksack 30l", "zelt 2 personen", "merino", "schlafsack", "gift card", "kletterseil", "size guide", "gore-tex", "gaiters", "stirnlampe"]  # fmt: skip
+SEARCHES = ["rain jacket", "regenjacke", "wanderschuhe", "hiking boots", "rucksack 30l", "zelt 2 personen"]
+SEARCHES += [
+    "merino",
+    "schlafsack",
+    "gift card",
+    "kletterseil",
+    "size guide",
+    "gore-tex",
+    "gaiters",
+    "stirnlampe",
+]
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,63 @@ class Experiment(StrictModel):
     effect: float
 
 
+class Funnel(StrictModel):
+    """Probabilities of going on in a visit, and log-odds of filling a cart; by device where it matters."""
+
+    engaged: float
+    product: float
+    cart: float
+    propensity: float
+    known_visitor: float
+    checkout: dict[str, float]
+    shipping: dict[str, float]
+    payment: dict[str, float]
+    purchase: dict[str, float]
+    search: float
+    login_early: float
+    share: float
+
+
+class Orders(StrictModel):
+    """Shares of orders that are discounted, refunded, cancelled; store orders a person and month."""
+
+    discount_share: float
+    discounts: dict[str, float]
+    tag_failure: float
+    refund: float
+    partial_refund: float
+    refund_days: float
+    cancel: float
+    test: float
+    guest: float
+    crm_delay_minutes: float
+    crm_late: float
+    store: dict[str, float]
+    store_unknown: float
+    phone: float
+    slow_delivery: float
+
+
+class Email(StrictModel):
+    """Newsletters and automatic messages, and what becomes of them."""
+
+    campaign_weekdays: list[int]
+    campaign_share: float
+    holdout: float
+    machine_open: float
+    open: float
+    click: float
+    unsubscribe: float
+    spam: float
+    hard_bounce: float
+    soft_bounce: float
+    flows: dict[str, float]
+    flow_open: float
+    flow_click: float
+    hash_only: float
+    providers: dict[str, float]
+
+
 class WorldConfig(StrictModel):
     """All of ``world.yml``; see the comments there for meanings."""
 
@@ -85,11 +142,11 @@ class WorldConfig(StrictModel):
     channels: dict[str, Channel]
     affiliate_capture: float
     traffic: dict[str, list[tuple[str, str, str, float]]]
-    funnel: dict[str, float | dict[str, float]]
+    funnel: Funnel
     experiment: Experiment
-    orders: dict[str, float | dict[str, float]]
+    orders: Orders
     reorder: dict[str, float]
-    email: dict[str, float | list[int] | dict[str, float]]
+    email: Email
     social: dict[str, float]
     service: dict[str, float]
     noise: dict[str, float]

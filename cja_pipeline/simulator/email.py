@@ -1,7 +1,7 @@
 """E-mails of the shop: newsletters and automatic messages, what people and machines do with them.
 
-Event kinds: 0 received, 1 opened, 2 clicked, 3 bounced, 4 unsubscribed, 5 marked as spam.
-Columns: person, ts, kind, campaign (position in `campaigns`), message (person and send, one id), machine, hard.
+Event kinds: 0 received, 1 opened, 2 clicked, 3 bounced, 4 unsubscribed, 5 marked as spam. Columns: person,
+ts, kind, campaign (position in `campaigns`), message (person and send, one id), machine, hard.
 """
 
 from __future__ import annotations
@@ -16,40 +16,43 @@ from .people import Block
 from .web import incident_window
 
 FLOWS = ["welcome", "cart", "review"]
-_TOPICS = [
-    "New arrivals",
-    "Weekend trail ideas",
-    "Layers for cold days",
-    "Members save 15 %",
-    "Repair week",
-    "Last sizes",
+TOPICS = [
+    ("New arrivals", "Neu eingetroffen"),
+    ("Weekend trail ideas", "Touren fürs Wochenende"),
+    ("Layers for cold days", "Schichten für kalte Tage"),
+    ("Members save 15 %", "Mitglieder sparen 15 %"),
+    ("Repair week", "Reparaturwoche"),
+    ("Last sizes", "Letzte Größen"),
 ]
-_TOPICS_DE = ["Neu eingetroffen", "Touren fürs Wochenende", "Schichten für kalte Tage", "Mitglieder sparen 15 %", "Reparaturwoche", "Letzte Größen"]  # fmt: skip
-_FLOW_SUBJECTS = {"welcome": ("Welcome to Nordlicht", "Willkommen bei Nordlicht"), "cart": ("You left something behind", "Da wartet noch etwas"), "review": ("How was it?", "Wie war's?")}  # fmt: skip
+FLOW_SUBJECTS = {
+    "welcome": ("Welcome to Nordlicht", "Willkommen bei Nordlicht"),
+    "cart": ("You left something behind", "Da wartet noch etwas"),
+    "review": ("How was it?", "Wie war's?"),
+}
 
 
 def campaigns(config: WorldConfig, calendar: Calendar) -> list[tuple[str, str, str, int]]:
     """(name, subject, German subject, send time or 0 for automatic messages) of every message."""
-    rows = [(f"flow_{name}", *_FLOW_SUBJECTS[name], 0) for name in FLOWS]
-    weekdays = config.email["campaign_weekdays"]
+    rows = [(f"flow_{name}", *FLOW_SUBJECTS[name], 0) for name in FLOWS]
+    weekdays = config.email.campaign_weekdays
     for day in range(calendar.total):
-        if calendar.dates[day].weekday() in weekdays:  # type: ignore[operator]
+        if calendar.dates[day].weekday() in weekdays:
             k = len(rows)
             label = f"newsletter_{calendar.dates[day]:%Y_%m_%d}"
-            rows.append((label, _TOPICS[k % 6], _TOPICS_DE[k % 6], int(calendar.edges[day]) + 9 * HOUR))
+            rows.append((label, *TOPICS[k % 6], int(calendar.edges[day]) + 9 * HOUR))
     return rows
 
 
 def provider_of(config: WorldConfig, person: np.ndarray) -> np.ndarray:
     """Position of each person's mail provider in the settings."""
-    shares = np.cumsum(list(config.email["providers"].values()))  # type: ignore[union-attr]
+    shares = np.cumsum(list(config.email.providers.values()))  # type: ignore[union-attr]
     draw = (mix(person, 41) >> np.uint64(11)).astype(float) / float(1 << 53)
     return np.searchsorted(shares / shares[-1], draw, side="right").clip(0, len(shares) - 1)
 
 
 def dead_address(config: WorldConfig, person: np.ndarray) -> np.ndarray:
     """People whose address no longer exists."""
-    return mix(person, 43) % np.uint64(10_000) < np.uint64(int(config.email["hard_bounce"] * 10_000))
+    return mix(person, 43) % np.uint64(10_000) < np.uint64(int(config.email.hard_bounce * 10_000))
 
 
 def _sends(
@@ -65,25 +68,25 @@ def _sends(
         rows = np.flatnonzero(
             subscriber
             & (people["arrival"] < day)
-            & (rng.random(len(subscriber)) < config.email["campaign_share"])
+            & (rng.random(len(subscriber)) < config.email.campaign_share)
         )
         person.append(people["person"][rows])
         campaign.append(np.full(len(rows), number))
         ts.append(at + (rng.random(len(rows)) * 40 * MINUTE).astype(np.int64))
-    shares = config.email["flows"]
+    shares = config.email.flows
     local = table["person"] - block.base
     draw = rng.random(length(table))
     first = np.zeros(length(table), bool)
     first[np.unique(local, return_index=True)[1]] = True
-    hello = first & subscriber[local] & (people["arrival"][local] >= 0) & (draw < shares["welcome"])  # type: ignore[index]
+    hello = first & subscriber[local] & (people["arrival"][local] >= 0) & (draw < shares["welcome"])
     cart = (
         (table["depth"] >= 3)
         & (table["depth"] < 7)
         & subscriber[local]
         & people["account"][local]
         & (draw < shares["cart"])
-    )  # type: ignore[index]
-    review = (table["depth"] == 7) & (draw < shares["review"])  # type: ignore[index]
+    )
+    review = (table["depth"] == 7) & (draw < shares["review"])
     for number, (chosen, delay) in enumerate(((hello, 10 * MINUTE), (cart, 3 * HOUR), (review, 9 * DAY))):
         rows = np.flatnonzero(chosen)
         person.append(table["person"][rows])
@@ -108,23 +111,23 @@ def make_email(
     person, ts, flow = sends["person"], sends["ts"], sends["campaign"] < len(FLOWS)
     local = person - block.base
     dead = dead_address(config, person)
-    soft = rng.random(n) < mail["soft_bounce"]
-    providers = list(mail["providers"])  # type: ignore[arg-type]
+    soft = rng.random(n) < mail.soft_bounce
+    providers = list(mail.providers)
     at = provider_of(config, person)
     muffled = np.zeros(n, bool)
     for incident in config.incidents:
         if incident.kind == "email":
             since, until = incident_window(calendar, incident)
-            hit = (ts >= since) & (ts < until) & (at == providers.index(incident.provider))
+            hit = (ts >= since) & (ts < until) & (at == providers.index(incident.provider or ""))
             soft |= hit & (rng.random(n) < incident.effect)
             muffled |= hit
     keen = np.exp(0.5 * ((mix(person, 47) % np.uint64(1000)).astype(float) / 500 - 1))
     keen = np.where(people["segment"][local] == 0, keen * 0.8, keen)
-    opens = rng.random(n) < np.clip(np.where(flow, mail["flow_open"], mail["open"]) * keen, 0, 0.9)  # type: ignore[operator]
+    opens = rng.random(n) < np.clip(np.where(flow, mail.flow_open, mail.open) * keen, 0, 0.9)
     opens &= ~muffled | (rng.random(n) < 0.3)  # what arrives goes to the junk folder
-    clicks = opens & (rng.random(n) < np.where(flow, mail["flow_click"], mail["click"]))  # type: ignore[arg-type]
-    leaves = opens & (rng.random(n) < mail["unsubscribe"] / 0.3)  # type: ignore[operator]
-    spam = ~opens & (rng.random(n) < mail["spam"])
+    clicks = opens & (rng.random(n) < np.where(flow, mail.flow_click, mail.click))
+    leaves = opens & (rng.random(n) < mail.unsubscribe / 0.3)
+    spam = ~opens & (rng.random(n) < mail.spam)
     open_at = (
         ts + MINUTE + (np.exp(rng.normal(4.6, 1.5, n)) * MINUTE).clip(0, 9 * 1440 * MINUTE).astype(np.int64)
     )

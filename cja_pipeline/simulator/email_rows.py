@@ -44,9 +44,9 @@ def profile(life: Life, identities: Identities, person: int) -> dict[str, Any]:
     """The profile resource of a person; some are known by the hash of their address only."""
     first, last = identities.name_at(person, 3)
     email = identities.email_at(person, 3).strip()
-    hashed = chance(person, 153, float(life.config.email["hash_only"]))  # type: ignore[arg-type]
+    hashed = chance(person, 153, float(life.config.email.hash_only))
     external = life.account_at[person] < NEVER and chance(person, 154, 0.6) and not hashed
-    street, code, city = identities.address(person)
+    _, code, city = identities.address(person)
     located = not hashed and chance(person, 155, 0.5)
     attributes = {
         "email": None if hashed else email,
@@ -94,7 +94,8 @@ def metric(kind: int) -> dict[str, Any]:
 
 
 def event_rows(life: Life) -> dict[str, Any]:
-    """Columns of the event stream sorted by visible_from: id, ts (whole seconds), visible_from, person, kind, json, copy.
+    """Columns of the event stream sorted by visible_from: id, ts (whole seconds), visible_from, person,
+    kind, json, copy.
 
     copy: 0 original, 1 the same id a second time, 3 damaged.
     """

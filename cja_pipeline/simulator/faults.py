@@ -1,7 +1,9 @@
-"""Faults of vendors on request: which answer goes wrong is decided by a hash, so that retries are reproducible.
+"""Faults of vendors on request: which answer goes wrong is decided by a hash, so that retries are
+reproducible.
 
-Kinds: 429 (too many requests, with Retry-After), 500, 503, trunc (body cut off), html (an error page with status 200),
-dup (the previous page once more), reset (connection dropped), timeout, daily (a quota that does not recover).
+Kinds: 429 (too many requests, with Retry-After), 500, 503, trunc (body cut off), html (an error page with
+status 200), dup (the previous page once more), reset (connection dropped), timeout, daily (a quota that
+does not recover).
 """
 
 from __future__ import annotations
@@ -13,7 +15,10 @@ from urllib.parse import parse_qsl
 import httpx
 
 KINDS = ("429", "500", "503", "trunc", "html", "dup", "reset", "timeout", "daily")
-_HTML = b"<!DOCTYPE html><html><head><title>Service unavailable</title></head><body><h1>We'll be right back</h1></body></html>"
+_HTML = (
+    b"<!DOCTYPE html><html><head><title>Service unavailable</title></head>"
+    b"<body><h1>We will be right back</h1></body></html>"
+)
 
 
 def parse_faults(text: str | None) -> dict[str, float]:

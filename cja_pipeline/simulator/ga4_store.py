@@ -1,4 +1,4 @@
-"""The export files of web analytics: final objects per day, and how they looked before late events arrived."""
+"""The export files of web analytics: final objects per day, and how they looked before late events."""
 
 from __future__ import annotations
 

@@ -7,12 +7,19 @@ import pyarrow as pa
 
 from .catalogue import SEARCHES, catalogue, pages
 from .columns import length
-from .events import ERRORS
 from .life import Life, login_text, order_numbers
 from .names import mix
+from .steps import ERRORS
 from .web import traffic_list
 
-REFERRERS = {"google": "https://www.google.com/", "bing": "https://www.bing.com/", "duckduckgo": "https://duckduckgo.com/", "facebook": "https://l.facebook.com/", "instagram": "https://l.instagram.com/", "klaviyo": "", "(direct)": "", "criteo": "https://ads.criteo.com/"}  # fmt: skip
+REFERRERS = {
+    "google": "https://www.google.com/",
+    "bing": "https://www.bing.com/",
+    "duckduckgo": "https://duckduckgo.com/",
+    "facebook": "https://l.facebook.com/",
+    "instagram": "https://l.instagram.com/",
+    "criteo": "https://ads.criteo.com/",
+}
 JUNK_LOGINS = ["undefined", "null", "0"]
 HOSTILE = '<script>alert("x")</script> =HYPERLINK("https://evil.example")\u202e'
 PAYMENTS = ["card", "paypal", "invoice", "sofort"]
@@ -75,11 +82,11 @@ class Vocabulary:
         self.cookie_keys = cookies
         self.cookie_text = np.array([f"{h}.{b}" for h, b in zip(head.tolist(), born.tolist(), strict=True)])
         self.cookies = pa.array(self.cookie_text)
-        self._cookie_of_visit = position
+        self.cookie_of_visit = position
 
     def cookie_index(self, visit: np.ndarray, consent: np.ndarray) -> pa.Array:
         """Positions in `cookies`, null without consent."""
-        return pa.array(self._cookie_of_visit[visit], mask=~consent)
+        return pa.array(self.cookie_of_visit[visit], mask=~consent)
 
     def _logins(self) -> None:
         visits, noise = self.life.visits, self.life.config.noise

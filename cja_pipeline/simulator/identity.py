@@ -1,7 +1,7 @@
 """How people spell themselves at each place: names, addresses, e-mails and numbers with all their noise.
 
-The spelling of a person depends on nothing but the person, the place and the seed, so every vendor of the world
-shows the same person differently but consistently.
+The spelling of a person depends on nothing but the person, the place and the seed, so every vendor of the
+world shows the same person differently but consistently.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from .names import (
     typo,
 )
 
-JUNK_EMAILS = ["test@test.com", "noreply@nordlicht-outdoor.example", "asdf@asdf.de", "unknown@unknown.com", "info@example.com", "n/a"]  # fmt: skip
+JUNK_EMAILS = ["test@test.com", "noreply@nordlicht-outdoor.example", "asdf@asdf.de", "unknown@unknown.com"]
+JUNK_EMAILS += ["info@example.com", "n/a"]
 JUNK_PHONES = ["0000000000", "+49123456", "12345", "999999999", "unknown"]
 _TYPO_DOMAINS = {
     "gmail.com": "gmial.com",
@@ -63,7 +64,7 @@ class Identities:
             name: people[name].tolist()
             for name in ("country", "city", "woman", "first", "last", "street", "house", "household", "birth")
         }
-        providers = list(life.config.email["providers"])  # type: ignore[arg-type]
+        providers = list(life.config.email.providers)
         self._provider = [providers[i] for i in provider_of(life.config, people["person"]).tolist()]
         self._email: dict[int, str] = {}
         self._second: dict[int, str] = {}
@@ -81,8 +82,9 @@ class Identities:
         taken.add(address)
         self._email[person] = address
         if chance(person, 2, self.noise["second_email"]):
-            work = f"{first[0].lower()}.{local_part(first, last, 0, born).split('.', 1)[1]}{person % 97}@firma-{person % 400}.example"
-            self._second[person] = work
+            surname = local_part(first, last, 0, born).split(".", 1)[1]
+            company = f"firma-{person % 400}.example"
+            self._second[person] = f"{first[0].lower()}.{surname}{person % 97}@{company}"
 
     def language(self, person: int) -> str:
         return self.countries[self._columns["country"][person]].language

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -26,7 +26,8 @@ Progress = Callable[[str, int], None] | None
 class Life:
     """True state of the world; tables as dictionaries of arrays (see the modules that make them).
 
-    Rows refer to one another by position: event -> visit, cart line -> visit, order -> visit, ticket -> order.
+    Rows refer to one another by position: event -> visit, cart line -> visit, order -> visit, ticket ->
+    order.
     """
 
     config: WorldConfig
@@ -46,7 +47,6 @@ class Life:
     tickets: Table
     surveys: Table
     rates: np.ndarray
-    extra: dict[str, Table] = field(default_factory=dict)
 
 
 def _live_block(config: WorldConfig, calendar: Calendar, seed: int, block: Block) -> dict[str, Table]:
@@ -69,7 +69,7 @@ def _live_block(config: WorldConfig, calendar: Calendar, seed: int, block: Block
     del all_visits["draws"]
     all_visits = take(all_visits, all_visits["ts"] < calendar.finish)
     all_visits = with_cookies(config, calendar, block, all_visits, rng)
-    all_visits, account_at = with_accounts(block, all_visits, rng, float(config.funnel["login_early"]))  # type: ignore[arg-type]
+    all_visits, account_at = with_accounts(block, all_visits, rng, float(config.funnel.login_early))
     main, carts = make_carts(seed, all_visits, rng)
     events, purchase_at = make_events(config, seed, all_visits, main, carts, rng)
     orders = make_orders(config, calendar, seed, block, all_visits, purchase_at, carts, rng)
@@ -81,6 +81,8 @@ def _live_block(config: WorldConfig, calendar: Calendar, seed: int, block: Block
     own_people = all_visits["person"] - block.base
     for name in ("country", "city", "consent", "optin", "adblock"):
         all_visits[name] = block.people[name][own_people]
+    withdrawn = calendar.position(all_visits["ts"]) >= block.people["withdraws"][own_people]
+    all_visits["consent"] = all_visits["consent"] & ~withdrawn
     all_visits["robot"] = np.zeros(length(all_visits), np.int8)
     people = dict(block.people)
     return {
@@ -138,7 +140,9 @@ def live(
         tickets=joined["tickets"],
         surveys=joined["surveys"],
         rates=daily_rates(config, calendar, rng_for(seed, "rates")),
-        **joined["devices"],
+        category=joined["devices"]["category"],
+        system=joined["devices"]["system"],
+        browser=joined["devices"]["browser"],
     )
 
 
@@ -172,4 +176,11 @@ def has_account(life: Life) -> np.ndarray:
     return life.account_at < NEVER
 
 
-__all__ = ["ORIGIN", "Life", "has_account", "live", "login_text", "order_numbers"]
+def identifiable(life: Life) -> np.ndarray:
+    """Orders whose buyer leaves a name: web, phone, and in the store with a loyalty card."""
+    orders = life.orders
+    card = life.people["loyalty"][np.maximum(orders["person"], 0)]
+    return (orders["person"] >= 0) & ((orders["sales"] != 1) | card)
+
+
+__all__ = ["ORIGIN", "Life", "has_account", "identifiable", "live", "login_text", "order_numbers"]

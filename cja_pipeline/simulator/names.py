@@ -1,74 +1,33 @@
-"""Pools of made-up names, streets and places, and how an address or a number is spelled from them.
+"""Made-up names, streets and places, and how an address or a number is spelled from them.
 
-All people are invented. Numbers are formed by the numbering plan of the country so that validators accept them.
+All people are invented. Numbers follow the numbering plan of the country, so that validators accept them.
 """
 
 from __future__ import annotations
 
-import numpy as np
+from pathlib import Path
+from typing import Any
 
-FIRST = {
-    (
-        "de",
-        True,
-    ): ["Anna", "Lena", "Julia", "Laura", "Katharina", "Sophie", "Marie", "Johanna", "Lisa", "Sarah", "Hannah", "Clara", "Emilia", "Charlotte", "Ida", "Greta", "Frieda", "Paula", "Mathilda", "Luise", "Sabine", "Petra", "Monika", "Andrea", "Claudia", "Susanne", "Birgit", "Heike", "Martina", "Karin", "Ursula", "Renate", "Ingrid", "Helga", "Christine", "Elke", "Gisela", "Jana", "Nadine", "Sandra", "Stefanie", "Melanie", "Yasmin", "Aylin", "Elif", "Ewa", "Milena", "Svetlana", "Carla", "Theresa"],
-    (
-        "de",
-        False,
-    ): ["Lukas", "Jonas", "Leon", "Finn", "Paul", "Felix", "Maximilian", "Moritz", "Jakob", "Anton", "Emil", "Oskar", "Theo", "Karl", "Johannes", "Matthias", "Sebastian", "Florian", "Tobias", "Christian", "Andreas", "Stefan", "Michael", "Thomas", "Martin", "Peter", "Klaus", "Wolfgang", "Jürgen", "Bernd", "Uwe", "Dieter", "Ralf", "Holger", "Sven", "Jan", "Nils", "Tim", "Dennis", "Marcel", "Mehmet", "Emre", "Cem", "Piotr", "Marek", "Ivan", "Dragan", "Georg", "Benedikt", "Valentin"],
-    (
-        "en",
-        True,
-    ): ["Olivia", "Amelia", "Isla", "Ava", "Emily", "Grace", "Freya", "Charlotte", "Lily", "Sophie", "Ella", "Alice", "Ruby", "Daisy", "Eleanor", "Margaret", "Susan", "Karen", "Helen", "Sarah", "Emma", "Lucy", "Hannah", "Rachel", "Laura", "Fleur", "Sanne", "Lotte", "Femke", "Anouk"],
-    (
-        "en",
-        False,
-    ): ["Oliver", "George", "Harry", "Noah", "Jack", "Leo", "Arthur", "Oscar", "Charlie", "Henry", "William", "Thomas", "James", "David", "Andrew", "Mark", "Paul", "Simon", "Stephen", "Peter", "Daniel", "Adam", "Luke", "Ben", "Sam", "Daan", "Bram", "Sven", "Thijs", "Jasper"],
+import numpy as np
+import yaml
+
+_POOLS: dict[str, Any] = yaml.safe_load((Path(__file__).parent / "names.yml").read_text(encoding="utf-8"))
+FIRST: dict[tuple[str, bool], list[str]] = {
+    (language, women): _POOLS["first"][f"{language}_{'women' if women else 'men'}"]
+    for language in ("de", "en")
+    for women in (True, False)
 }
-NICKNAMES = {
-    "Katharina": "Kathi", "Johanna": "Hanna", "Charlotte": "Lotte", "Stefanie": "Steffi", "Susanne": "Susi",
-    "Christine": "Tine", "Maximilian": "Max", "Johannes": "Hannes", "Sebastian": "Basti", "Matthias": "Matze",
-    "Tobias": "Tobi", "Michael": "Micha", "Thomas": "Tom", "Andreas": "Andi", "Christian": "Chris",
-    "Florian": "Flo", "Benedikt": "Bene", "Theresa": "Resi", "William": "Bill", "Margaret": "Peggy",
-    "Eleanor": "Nell", "Andrew": "Andy", "Stephen": "Steve", "Daniel": "Dan", "Thijs": "Ties", "Julia": "Jule",
-}  # fmt: skip
-_DE_STEMS = ["Berg", "Feld", "Wald", "Stein", "Bach", "Hof", "Brunn", "Linden", "Eichen", "Hollen", "Wolf", "Fuchs", "Adler", "Roth", "Schwarz", "Weiss", "Klein", "Gross", "Lang", "Neu", "Alt", "Ober", "Nieder", "Winter", "Sommer", "Kirch", "Stern", "Gold", "Silber", "Kauf", "Zimmer", "Schuh", "Hand", "Acker", "Garten", "Wiesen", "Moor", "Heide", "Tal", "Seiden"]
-_DE_ENDINGS = [
-    "mann",
-    "er",
-    "ner",
-    "meier",
-    "huber",
-    "bauer",
-    "müller",
-    "schmidt",
-    "hardt",
-    "rich",
-    "inger",
-    "brand",
-]
-_EN_STEMS = (
-    ["Ash", "Brad", "Clay", "Darn", "Elm", "Fair", "Green", "Hart", "Hol", "Lang", "Mar", "New", "North", "Oak", "Pem", "Rad", "Sel", "Stan", "Thorn", "Wex"]
-)
-_EN_ENDINGS = ["ford", "ley", "ton", "field", "wood", "worth", "well", "by", "wick", "son"]
-LAST = {
-    "de": ["Müller Schmidt Schneider Fischer Weber Meyer Wagner Becker Schulz Hoffmann Koch Bauer Richter Klein Wolf Schröder Neumann Schwarz Zimmermann Braun Krüger Hartmann Lange Krause Lehmann Yılmaz Kaya Demir Kowalski Nowak Nguyen Petrović von Bergen"][0].replace("von Bergen", "von~Bergen").split()
-    + [stem + ending for stem in _DE_STEMS for ending in _DE_ENDINGS],
-    "en": ["Smith", "Jones", "Taylor", "Brown", "Williams", "Wilson", "Davies", "Evans", "Thomas", "Johnson", "Roberts", "Walker", "Wright", "Hughes", "O'Brien", "de~Vries", "Jansen", "Bakker", "Visser", "Patel", "Khan"]
-    + [stem + ending for stem in _EN_STEMS for ending in _EN_ENDINGS],
-}  # fmt: skip
-STREETS = {
-    "de": ["Hauptstraße", "Bahnhofstraße", "Gartenweg", "Schulstraße", "Lindenallee", "Am~Markt", "Dorfstraße", "Bergstraße", "Rosenweg", "Kirchgasse", "Waldstraße", "Mühlenweg", "Goethestraße", "Schillerstraße", "Friedrichstraße", "Ringstraße", "Wiesengrund", "Feldweg", "Uferstraße", "Birkenweg", "Talstraße", "Sonnenhang", "Marktplatz", "Poststraße"],
-    "en": ["High~Street", "Station~Road", "Church~Lane", "Mill~Road", "Victoria~Road", "Park~Avenue", "Green~Lane", "Kings~Road", "Queens~Road", "The~Crescent", "Manor~Road", "West~Street", "Dorpsstraat", "Kerkstraat", "Molenweg", "Stationsweg", "Julianalaan"],
+LAST: dict[str, list[str]] = {
+    language: _POOLS["last"][language]
+    + [stem + end for stem in _POOLS["stems"][language] for end in _POOLS["endings"][language]]
+    for language in ("de", "en")
 }
-# city, first digits of its postcodes
+NICKNAMES: dict[str, str] = _POOLS["nicknames"]
+STREETS: dict[str, list[str]] = _POOLS["streets"]
+# name of the city, first digits of its postcodes
 CITIES: dict[str, list[tuple[str, str]]] = {
-    "DE": [("Berlin", "101"), ("Hamburg", "203"), ("München", "803"), ("Köln", "506"), ("Frankfurt am Main", "603"), ("Stuttgart", "701"), ("Leipzig", "041"), ("Dresden", "010"), ("Nürnberg", "904"), ("Bremen", "281"), ("Freiburg", "791"), ("Kempten", "874"), ("Garmisch-Partenkirchen", "824"), ("Göttingen", "370"), ("Kassel", "341"), ("Münster", "481")],
-    "AT": [("Wien", "10"), ("Graz", "80"), ("Innsbruck", "60"), ("Salzburg", "50"), ("Linz", "40")],
-    "CH": [("Zürich", "80"), ("Bern", "30"), ("Basel", "40"), ("Luzern", "60"), ("Chur", "70")],
-    "GB": [("London", "SW1A "), ("Manchester", "M14 "), ("Leeds", "LS6 "), ("Edinburgh", "EH3 "), ("Bristol", "BS8 ")],
-    "NL": [("Amsterdam", "101"), ("Utrecht", "351"), ("Rotterdam", "301"), ("Arnhem", "681")],
-}  # fmt: skip
+    code: list(cities.items()) for code, cities in _POOLS["cities"].items()
+}
 _FOLD = str.maketrans(
     {"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "ı": "i", "ć": "c", "'": "", "~": "", " ": ""}
 )
@@ -83,13 +42,13 @@ def first_name(language: str, woman: bool, draw: int) -> str:
 def last_name(language: str, draw: int) -> str:
     """A surname; `draw` is any non-negative number."""
     pool = LAST[language]
-    return pool[draw % len(pool)].replace("~", " ")
+    return pool[draw % len(pool)]
 
 
 def street_name(language: str, draw: int, house: int) -> str:
     """Street and house number in the order of the country."""
     pool = STREETS[language]
-    street = pool[draw % len(pool)].replace("~", " ")
+    street = pool[draw % len(pool)]
     return f"{street} {house}" if language == "de" else f"{house} {street}"
 
 

@@ -1,8 +1,9 @@
 """Orders on the web, in the stores and by phone, with discounts, refunds, cancellations and deliveries.
 
 Money is int64 cents in the order's own currency; `rate` turns one unit of it into the shop's currency.
-Columns: person (-1 unknown), visit (row or -1), at, sales (0 web, 1 store, 2 phone), gross, discount, code (-1 none),
-currency, refund, refund_at, cancel_at, delivered_at (NEVER where not), slow, test, tag_fails, cause, nudged, quantity.
+Columns: person (-1 unknown), visit (row or -1), at, sales (0 web, 1 store, 2 phone), gross, discount, code
+(-1 none), currency, refund, refund_at, cancel_at, delivered_at (NEVER where not), slow, test, tag_fails,
+cause, nudged, quantity.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def make_orders(
     web = _order(visits["person"][rows], rows, purchase_at[rows], 0, gross[rows], quantity[rows])
     web["cause"], web["nudged"] = visits["cause"][rows], visits["nudged"][rows]
     people, spec = block.people, config.orders
-    store_rate = np.array([spec["store"][name] for name in config.segments])[people["segment"]]  # type: ignore[index]
+    store_rate = np.array([spec.store[name] for name in config.segments])[people["segment"]]
     since = np.maximum(people["arrival"], 0.0)
     until = np.minimum(people["departure"], calendar.total)
     buyers = np.repeat(
@@ -64,7 +65,7 @@ def make_orders(
     day = np.where(sunday, np.maximum(day - 1, 0), day)
     at = calendar.edges[day] + (rng.uniform(9.5, 19.5, len(buyers)) * HOUR).astype(np.int64)
     cents, pieces = _baskets(goods, rng, len(buyers))
-    unknown = (rng.random(len(buyers)) < spec["store_unknown"]) & ~people["loyalty"][buyers]  # type: ignore[operator]
+    unknown = (rng.random(len(buyers)) < spec.store_unknown) & ~people["loyalty"][buyers]
     store = _order(
         np.where(unknown, -1 - people["country"][buyers], people["person"][buyers]),
         np.full(len(buyers), -1),
@@ -73,7 +74,7 @@ def make_orders(
         cents,
         pieces,
     )
-    callers = rows[rng.random(len(rows)) < spec["phone"]]  # type: ignore[operator]
+    callers = rows[rng.random(len(rows)) < spec.phone]
     later = visits["ts"][callers] + (rng.uniform(1, 20, len(callers)) * DAY).astype(np.int64)
     later = calendar.edges[calendar.day_of(later).clip(0, calendar.total - 1)] + (
         rng.uniform(9, 18, len(callers)) * HOUR
@@ -116,36 +117,36 @@ def _fates(config, calendar, block, visits, table, rng) -> Table:  # type: ignor
     voucher = np.zeros(n, bool)
     rows = np.flatnonzero(web)
     voucher[rows] = visits["origin"][table["visit"][rows]] == 4
-    discounted = voucher | (rng.random(n) < spec["discount_share"] * np.where(bargain, 2.5, 1.0))
+    discounted = voucher | (rng.random(n) < spec.discount_share * np.where(bargain, 2.5, 1.0))
     code = np.where(voucher, 1, pick(rng, [0.4, 0.45, 0.15], n))
-    share = np.array(list(spec["discounts"].values()))[code]
+    share = np.array(list(spec.discounts.values()))[code]
     table["code"] = np.where(discounted, code, -1).astype(np.int8)
     table["discount"] = np.where(discounted, np.round(table["gross"] * share).astype(np.int64), 0)
     country = np.where(known, block.people["country"][local], -1 - table["person"])
     by_country = [list(config.exchange_rates).index(c.currency) for c in config.countries.values()]
     table["currency"] = np.array(by_country)[country].astype(np.int8)
     table["country"] = country.astype(np.int8)
-    table["test"] = web & (rng.random(n) < spec["test"])
-    table["tag_fails"] = web & (rng.random(n) < spec["tag_failure"])
-    slow = (table["sales"] != 1) & (rng.random(n) < spec["slow_delivery"])
+    table["test"] = web & (rng.random(n) < spec.test)
+    table["tag_fails"] = web & (rng.random(n) < spec.tag_failure)
+    slow = (table["sales"] != 1) & (rng.random(n) < spec.slow_delivery)
     travel = np.where(
         table["sales"] == 1, 0.0, np.where(slow, rng.uniform(6, 13, n), rng.uniform(1.6, 4.5, n))
     )
     table["slow"] = slow
-    cancelled = (table["sales"] != 1) & (rng.random(n) < spec["cancel"])
+    cancelled = (table["sales"] != 1) & (rng.random(n) < spec.cancel)
     table["cancel_at"] = np.where(
         cancelled, table["at"] + (rng.uniform(0.5, 20, n) * HOUR).astype(np.int64), NEVER
     )
     table["delivered_at"] = np.where(cancelled, NEVER, table["at"] + (travel * DAY).astype(np.int64))
     unhappy = np.where(known, -block.people["satisfaction"][local], 0.0)
-    odds = spec["refund"] * np.exp(0.35 * unhappy) * np.where(slow, 1.6, 1.0)
+    odds = spec.refund * np.exp(0.35 * unhappy) * np.where(slow, 1.6, 1.0)
     refunded = ~cancelled & (rng.random(n) < odds)
     paid = table["gross"] - table["discount"]
-    partial = rng.random(n) < spec["partial_refund"]
+    partial = rng.random(n) < spec.partial_refund
     part = np.round(paid * rng.uniform(0.25, 0.7, n)).astype(np.int64)
     after = (
         np.minimum(table["delivered_at"], NEVER // 2)
-        + (rng.gamma(2.0, spec["refund_days"] / 2.0, n) * DAY).astype(np.int64)
+        + (rng.gamma(2.0, spec.refund_days / 2.0, n) * DAY).astype(np.int64)
         + MINUTE
     )
     table["refund"] = np.where(refunded, np.where(partial, part, paid), 0)

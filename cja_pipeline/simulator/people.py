@@ -1,11 +1,11 @@
 """People, households and their devices: who they truly are, block by block.
 
-A person is a row of numbers here; names and addresses are spelled out later and only for people who leave them
-somewhere. Columns of the table returned by `make_people`:
-person, household (ids), country, segment (index into the settings), woman, first, last, street, house, city, birth
-(days since 1970), arrival, departure (positions in days, arrival < 0: before the start), visits (a day), inclination
-and satisfaction (standard normal), consent, optin, adblock, account, loyalty, machine_open, holdout,
-shared (device id of the household or -1), twin.
+A person is a row of numbers here; names and addresses are spelled out later and only for people who leave
+them somewhere. Columns of the table returned by `make_people`: person, household (ids), country, segment
+(index into the settings), woman, first, last, street, house, city, birth (days since 1970), arrival,
+departure (positions in days, arrival < 0: before the start), visits (a day), inclination and satisfaction
+(standard normal), consent, withdraws (position in days), optin, adblock, account, loyalty, machine_open,
+holdout, shared (device id of the household or -1), twin.
 """
 
 from __future__ import annotations
@@ -36,7 +36,9 @@ _BROWSER_SHARES = [
 
 @dataclass
 class Block:
-    """One block of people with their devices; device id = person id * 4 + (0 first, 1 second, 3 household's)."""
+    """One block of people with their devices; device id = person id * 4 + (0 first, 1 second, 3
+    household's).
+    """
 
     number: int
     base: int
@@ -112,13 +114,18 @@ def make_people(
         "inclination": inclination,
         "satisfaction": 0.35 * inclination + 0.94 * rng.standard_normal(n),
         "consent": rng.random(n) < consent,
+        "withdraws": np.where(
+            rng.random(n) < config.noise["consent_withdrawn"],
+            np.maximum(arrival, 0.0) + rng.random(n) * calendar.total,
+            1e9,
+        ),
         "optin": rng.random(n) < np.array([s.optin for s in segments])[segment],
         "adblock": rng.random(n) < config.adblock,
         "account": (rng.random(n) < np.array([s.account for s in segments])[segment]) & existing,
-        "guest": rng.random(n) < config.orders["guest"],
+        "guest": rng.random(n) < config.orders.guest,
         "loyalty": rng.random(n) < np.array([s.loyalty for s in segments])[segment],
-        "machine_open": rng.random(n) < config.email["machine_open"],
-        "holdout": rng.random(n) < config.email["holdout"],
+        "machine_open": rng.random(n) < config.email.machine_open,
+        "holdout": rng.random(n) < config.email.holdout,
         "shared": shared,
     }
     return Block(number, base, people, *_devices(config, rng, n))

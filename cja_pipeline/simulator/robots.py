@@ -8,9 +8,9 @@ from __future__ import annotations
 import numpy as np
 
 from .calendar import Calendar
-from .columns import HOUR, NEVER, SECOND, Table, concat, expand, length, rng_for
+from .columns import HOUR, SECOND, Table, concat, expand, length, rng_for
 from .config import WorldConfig
-from .events import E
+from .steps import E
 from .web import traffic_list
 
 ROBOT_DEVICE = 1 << 40  # device ids of robots start here, far above people's
@@ -99,7 +99,7 @@ def _crawlers(calendar: Calendar, rng: np.random.Generator, like: Table, n: int)
 def _attack(
     calendar: Calendar, rng: np.random.Generator, joined: dict[str, Table], members: np.ndarray, device: int
 ) -> dict[str, Table]:
-    n = int(min(len(members) // 2, rng.integers(150, 400)))
+    n = min(len(members) // 2, int(rng.integers(150, 400)))
     start = calendar.begin + int(rng.uniform(0.2, 0.8) * (calendar.history_end - calendar.begin))
     ts = start + np.cumsum((rng.uniform(1, 4, n) * SECOND).astype(np.int64))
     table = _visits(joined["visits"], ts, np.full(n, device), rng.choice(members, n, replace=False), 2)
@@ -116,7 +116,7 @@ def _attack(
 def _tablet(
     calendar: Calendar, rng: np.random.Generator, joined: dict[str, Table], members: np.ndarray, device: int
 ) -> dict[str, Table]:
-    n = int(min(len(members) // 2, rng.integers(15, 60)))
+    n = min(len(members) // 2, int(rng.integers(15, 60)))
     day = rng.integers(0, calendar.total, n)
     ts = np.sort(calendar.edges[day] + (rng.uniform(10, 19, n) * HOUR).astype(np.int64))
     table = _visits(joined["visits"], ts, np.full(n, device), rng.choice(members, n, replace=False), 3)
@@ -132,8 +132,3 @@ def _tablet(
     events = _events(visit, ts[visit] + pause[rank], name, page, rank >= 2)
     events["engaged_ms"][name == E["user_engagement"]] = 22_000
     return {"visits": table, "events": events}
-
-
-def account_persons(joined: dict[str, Table]) -> np.ndarray:
-    """People with an account at some time."""
-    return np.flatnonzero(joined["account"]["at"] < NEVER)

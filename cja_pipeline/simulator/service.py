@@ -1,8 +1,8 @@
 """Customer care: tickets with their course, and answers to NPS, CSAT and CES surveys.
 
-Tickets: person, at, topic, feeling (-1, 0, 1), order (row or -1), closed_at, reopened_at, reclosed_at (NEVER where not),
-priority (0..2), via (position in `VIA`), chat_drift.
-Surveys: person, at, kind (0 NPS, 1 CSAT, 2 CES), score, order (row or -1), topic, feeling.
+Tickets: person, at, topic, feeling (-1, 0, 1), order (row or -1), closed_at, reopened_at, reclosed_at
+(NEVER where not), priority (0..2), via (position in `VIA`), chat_drift. Surveys: person, at, kind (0 NPS, 1
+CSAT, 2 CES), score, order (row or -1), topic, feeling.
 """
 
 from __future__ import annotations
@@ -107,7 +107,9 @@ def make_surveys(
     tickets: Table,
     rng: np.random.Generator,
 ) -> Table:
-    """Answers of the block's people; NPS falls with slow parcels and refunds, CSAT with the hours a ticket took."""
+    """Answers of the block's people; NPS falls with slow parcels and refunds, CSAT with the hours a ticket
+    took.
+    """
     care, people = config.service, block.people
     asked = np.flatnonzero(
         (orders["person"] >= 0)

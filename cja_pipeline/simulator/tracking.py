@@ -1,7 +1,9 @@
-"""What web analytics measures of the true events: losses, delays, doubles and damage, each noted for the truth.
+"""What web analytics measures of the true events: losses, delays, doubles and damage, each noted for the
+truth.
 
-The daily export of business day d first appears at d+1 02:00 local time and is rewritten on the next three nights
-with what arrived since; what arrives later is lost. Every measured row says from which rewrite (0..3) on it is there.
+The daily export of business day d first appears at d+1 02:00 local time and is rewritten on the next three
+nights with what arrived since; what arrives later is lost. Every measured row says from which rewrite
+(0..3) on it is there.
 """
 
 from __future__ import annotations
@@ -9,8 +11,8 @@ from __future__ import annotations
 import numpy as np
 
 from .columns import DAY, HOUR, MINUTE, SECOND, Table, concat, length, rng_for, take
-from .events import E
 from .life import Life
+from .steps import E
 from .web import incident_window
 
 REWRITES = 4
@@ -30,12 +32,13 @@ def export_times(life: Life) -> np.ndarray:
 def measure(life: Life) -> Table:
     """Measured events sorted by day and time.
 
-    Columns: event (row in `life.events`), ts and sent (as stamped, after clock skew), offset (server offset µs), day,
-    rewrite (0..3 or LOST), copy (0 original, 1 exact duplicate, 2 second purchase tag, 3 damaged), damage (-1 or kind).
+    Columns: event (row in `life.events`), ts and sent (as stamped, after clock skew), offset (server offset
+    µs), day, rewrite (0..3 or LOST), copy (0 original, 1 exact duplicate, 2 second purchase tag, 3
+    damaged), damage (-1 or kind).
     """
     rng = rng_for(life.seed, "tracking")
     events, visits, noise = life.events, life.visits, life.config.noise
-    n, visit = length(events), events["visit"]
+    visit = events["visit"]
     name, ts = events["name"], events["ts"]
     keep = ~visits["adblock"][visit]
     for incident in life.config.incidents:

@@ -1,7 +1,8 @@
-"""The truth of a world, computed from its true state alone: who is who, what happened, what was damaged, true effects.
+"""The truth of a world, computed from its true state alone: who is who, what happened, what was damaged,
+true effects.
 
-Written to ``truth/*.parquet``; only tests and quality measurement read it. Times are timestamps UTC, money is decimal
-text-free float in the stated currency, person ids are ``P`` with seven digits.
+Written to ``truth/*.parquet``; only tests and quality measurement read it. Times are timestamps UTC, money
+is decimal text-free float in the stated currency, person ids are ``P`` with seven digits.
 """
 
 from __future__ import annotations
@@ -23,8 +24,10 @@ from .life import Life, login_text
 from .orders import SALES, currency_codes
 from .people import CATEGORIES, DEVICES_PER_PERSON
 from .tracking import tracked_orders
-from .truth_defects import defect_rows, effect_rows, incident_rows
-from .truth_kpis import count_rows, kpi_rows
+from .truth_counts import count_rows
+from .truth_defects import defect_rows
+from .truth_effects import effect_rows, incident_rows
+from .truth_kpis import kpi_rows
 from .web import traffic_list
 
 
@@ -132,28 +135,24 @@ def _identifiers(life: Life, emitted: Emitted) -> pa.Table:
     human = np.flatnonzero(
         (visits["person"] >= 0) & (visits["robot"] != 2) & visits["consent"] & ~visits["adblock"]
     )
-    pair = words._cookie_of_visit[human] * (length(life.people) + 1) + visits["person"][human]
-    keys, first = np.unique(pair, return_index=True)
+    pair = words.cookie_of_visit[human] * (length(life.people) + 1) + visits["person"][human]
+    keys = np.unique(pair)
     spans_start = np.full(len(keys), NEVER)
     spans_end = np.zeros(len(keys), np.int64)
     position = np.searchsorted(keys, pair)
     np.minimum.at(spans_start, position, visits["ts"][human])
     np.maximum.at(spans_end, position, visits["ts"][human])
-    cookie, person = np.divmod(keys, length(life.people) + 1)
-    for c, p, a, b in zip(
-        cookie.tolist(), person.tolist(), spans_start.tolist(), spans_end.tolist(), strict=True
-    ):
+    cookies, owners = np.divmod(keys, length(life.people) + 1)
+    spans = zip(cookies.tolist(), owners.tolist(), spans_start.tolist(), spans_end.tolist(), strict=True)
+    for c, p, a, b in spans:
         rows.append((p, "cookie", str(words.cookie_text[c]), a, b))
-    del first
-    since = [None if r[3] is None else r[3] for r in rows]
-    until = [None if r[4] is None else r[4] for r in rows]
     return pa.table(
         {
             "person_id": person_names(np.array([r[0] for r in rows])),
             "kind": [r[1] for r in rows],
             "value": [r[2] for r in rows],
-            "valid_from": pa.array(since, pa.int64()).cast(pa.timestamp("us")),
-            "valid_to": pa.array(until, pa.int64()).cast(pa.timestamp("us")),
+            "valid_from": pa.array([r[3] for r in rows], pa.int64()).cast(pa.timestamp("us")),
+            "valid_to": pa.array([r[4] for r in rows], pa.int64()).cast(pa.timestamp("us")),
         }
     )
 
@@ -169,7 +168,7 @@ def _sessions(life: Life, emitted: Emitted) -> pa.Table:
     columns = {
         "visit_id": np.arange(n),
         "person_id": person_names(visits["person"]),
-        "cookie": words.cookies.take(pa.array(words._cookie_of_visit)),
+        "cookie": words.cookies.take(pa.array(words.cookie_of_visit)),
         "device_id": device,
         "shared_device": device % DEVICES_PER_PERSON == 3,
         "started_at": stamps(visits["ts"]),

@@ -1,4 +1,4 @@
-"""The list of everything that was injected: damaged, late, doubled and lost records, incidents, planted effects."""
+"""The list of everything that was injected: damaged, late, doubled, lost and misleading records."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .columns import NEVER, length
-from .events import NAMES
-from .identity import JUNK_EMAILS, JUNK_PHONES, chance
+from .columns import length
+from .crm_orders import order_rates
+from .identity import JUNK_EMAILS, JUNK_PHONES
 from .life import Life
+from .steps import NAMES
 from .tracking import DAMAGE, LOST
-from .web import incident_window
 
 if TYPE_CHECKING:
     from .truth import Emitted
@@ -20,19 +20,37 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 
 
-def _row(source: str, stream: str, kind: str, key: str, day: dt.date | None, detail: str = "") -> Row:
-    return {"source": source, "stream": stream, "kind": kind, "key": key, "day": day, "detail": detail}
-
-
 def defect_rows(life: Life, emitted: Emitted) -> list[Row]:
-    """One row per injected defect; `key` finds the record in the vendor's stream."""
-    return [*_web(life, emitted), *_crm(life, emitted), *_email(life, emitted)]
+    """One row per injected defect: source, stream, kind, key (finds the record there), day, detail."""
+    listed = _List(life)
+    _web(life, emitted, listed)
+    _robots(life, emitted, listed)
+    _orders(life, emitted, listed)
+    _contacts(emitted, listed)
+    _email(life, emitted, listed)
+    _social(emitted, listed)
+    return listed.rows
 
 
-def _web(life: Life, emitted: Emitted) -> list[Row]:
-    rows: list[Row] = []
-    measured, visits, words = emitted.measured, life.visits, emitted.vocabulary
-    dates = life.calendar.dates
+class _List:
+    """Collects rows; days are looked up from moments (UTC µs)."""
+
+    def __init__(self, life: Life) -> None:
+        self.rows: list[Row] = []
+        self._calendar = life.calendar
+
+    def add(self, where: str, kind: str, key: str, moment: int | None, detail: str = "") -> None:
+        source, stream = where.split("/")
+        day: dt.date | None = None
+        if moment is not None:
+            number = int(np.searchsorted(self._calendar.edges, moment, side="right")) - 1
+            day = self._calendar.dates[number] if 0 <= number < len(self._calendar.dates) else None
+        row = {"source": source, "stream": stream, "kind": kind, "key": key, "day": day, "detail": detail}
+        self.rows.append(row)
+
+
+def _web(life: Life, emitted: Emitted, listed: _List) -> None:
+    measured, words = emitted.measured, emitted.vocabulary
     kind = np.full(length(measured), "", dtype="<U24")
     kind[measured["late"]] = "late"
     kind[measured["rewrite"] == LOST] = "lost"
@@ -42,220 +60,81 @@ def _web(life: Life, emitted: Emitted) -> list[Row]:
     kind[broken] = np.array(DAMAGE)[measured["damage"][broken]]
     at = np.flatnonzero(kind != "")
     event = measured["event"][at]
-    visit = life.events["visit"][event]
-    cookie = words.cookie_text[words._cookie_of_visit[visit]]
-    for i, position in enumerate(at.tolist()):
-        day = dates[int(measured["day"][position])]
-        key = f"{cookie[i]}|{int(measured['ts'][position])}|{NAMES[int(life.events['name'][event[i]])]}"
-        rows.append(_row("ga4", "events", str(kind[position]), key, day))
+    cookie = words.cookie_text[words.cookie_of_visit[life.events["visit"][event]]]
+    names = life.events["name"][event].tolist()
+    for c, k, ts, name in zip(cookie, kind[at], measured["ts"][at].tolist(), names, strict=True):
+        listed.add("ga4/events", str(k), f"{c}|{ts}|{NAMES[name]}", ts)
     for entry in emitted.index.to_pylist():
-        rows += [
-            _row("ga4", "events", "truncated_line", f"{entry['name']}#{k}", dates[entry["day"]])
-            for k in range(entry["damaged_lines"])
-        ]
-    robots = np.flatnonzero((visits["robot"] == 1) | (visits["robot"] == 2))
+        day = int(life.calendar.edges[entry["day"]])
+        for number in range(entry["damaged_lines"]):
+            listed.add("ga4/events", "truncated_line", f"{entry['name']}#{number}", day)
+
+
+def _robots(life: Life, emitted: Emitted, listed: _List) -> None:
+    visits, words = life.visits, emitted.vocabulary
+    robots = np.flatnonzero(visits["robot"] > 0)
+    kinds = ["", "bot", "credential_bot", "store_tablet"]
     _, first = np.unique(visits["cookie"][robots], return_index=True)
     for row in robots[first].tolist():
-        kind_name = "bot" if visits["robot"][row] == 1 else "credential_bot"
-        day = dates[int(life.calendar.day_of(visits["ts"][row : row + 1])[0])]
-        rows.append(
-            _row("ga4", "events", kind_name, str(words.cookie_text[words._cookie_of_visit[row]]), day)
-        )
-    for row in np.flatnonzero(life.orders["tag_fails"]).tolist():
-        day = dates[int(life.calendar.day_of(life.orders["at"][row : row + 1])[0])]
-        rows.append(_row("ga4", "events", "tag_failure", str(emitted.numbers[row]), day))
-    return rows
+        cookie = str(words.cookie_text[words.cookie_of_visit[row]])
+        listed.add("ga4/events", kinds[int(visits["robot"][row])], cookie, int(visits["ts"][row]))
 
 
-def _crm(life: Life, emitted: Emitted) -> list[Row]:
-    rows: list[Row] = []
-    day_of = life.calendar.day_of
-    dates = life.calendar.dates
-
-    def day(moment: int) -> dt.date | None:
-        number = int(day_of(np.array([moment]))[0])
-        return dates[number] if 0 <= number < len(dates) else None
-
-    for stream, items in emitted.broken.items():
-        rows += [
-            _row("hubspot", stream, kind, version["id"], day(version["visible_from"]))
-            for kind, version in items
-        ]
-    for row in np.flatnonzero(life.orders["test"]).tolist():
-        rows.append(
-            _row(
-                "hubspot", "orders", "test_order", str(emitted.numbers[row]), day(int(life.orders["at"][row]))
-            )
-        )
-    home = list(life.config.exchange_rates).index(life.currency)
-    for row in np.flatnonzero(life.orders["currency"] != home).tolist():
-        if chance(row, 141, life.config.exchange_rate_missing):
-            rows.append(
-                _row(
-                    "hubspot",
-                    "orders",
-                    "missing_rate",
-                    str(emitted.numbers[row]),
-                    day(int(life.orders["at"][row])),
-                )
-            )
-    for person, (contact, since) in emitted.contacts.duplicate.items():
-        rows.append(
-            _row(
-                "hubspot",
-                "contacts",
-                "duplicate_contact",
-                contact,
-                day(since),
-                emitted.contacts.of_person[person],
-            )
-        )
-    for loser, winner, at in emitted.contacts.merges:
-        rows.append(_row("hubspot", "contacts", "merge", loser, day(at), winner))
-    seen: set[str] = set()
-    for version in emitted.versions["contacts"]:
-        if version["archived"] or version["gone"]:
-            kind = "archived" if version["archived"] else "erased_or_merged"
-            rows.append(_row("hubspot", "contacts", kind, version["id"], day(version["visible_from"])))
-        if version["id"] not in seen:
-            seen.add(version["id"])
-            if version["properties"]["email"] in JUNK_EMAILS:
-                rows.append(
-                    _row("hubspot", "contacts", "junk_email", version["id"], day(version["visible_from"]))
-                )
-            if version["properties"]["phone"] in JUNK_PHONES:
-                rows.append(
-                    _row("hubspot", "contacts", "junk_phone", version["id"], day(version["visible_from"]))
-                )
-    return rows
-
-
-def _email(life: Life, emitted: Emitted) -> list[Row]:
-    rows: list[Row] = []
-    mail = emitted.mail_rows
-    kind = np.where(
-        mail["copy"] == 1,
-        "duplicate",
-        np.where(mail["copy"] == 3, "without_properties", np.where(mail["late"], "late", "")),
-    )
-    at = np.flatnonzero(kind != "")
-    days = life.calendar.day_of(mail["ts"][at])
-    for position, day in zip(at.tolist(), days.tolist(), strict=True):
-        rows.append(
-            _row(
-                "klaviyo", "events", str(kind[position]), emitted.mail_ids[position], life.calendar.dates[day]
-            )
-        )
-    return rows
-
-
-def _utc(moment: int) -> dt.datetime:
-    return dt.datetime.fromtimestamp(moment / 1_000_000, dt.UTC).replace(tzinfo=None)
-
-
-def incident_rows(life: Life) -> list[Row]:
-    """Incidents with their windows (UTC) and what they cost: events lost, orders lost, messages bounced."""
-    rows = []
-    for incident in life.config.incidents:
-        since, until = incident_window(life.calendar, incident)
-        lost_orders = 0
-        if incident.kind == "checkout":
-            lost_orders = int(life.visits["stopped"].sum())
-        lost_events = 0
-        if incident.kind == "tracking":
-            inside = (life.events["ts"] >= since) & (life.events["ts"] < until)
-            lost_events = int((inside & ~life.visits["adblock"][life.events["visit"]]).sum())
-        rows.append(
-            {
-                "name": incident.name,
-                "kind": incident.kind,
-                "from": _utc(since),
-                "to": _utc(until),
-                "effect": incident.effect,
-                "lost_orders": lost_orders,
-                "lost_events": lost_events,
-            }
-        )
-    return rows
-
-
-def effect_rows(life: Life) -> list[Row]:
-    """Planted effects: log-odds as set, and what they truly did in the history (orders that would not exist without)."""
-    visits, history = life.visits, life.visits["ts"] < life.calendar.history_end
-    bought = (visits["depth"] == 7) & history
-    rows: list[Row] = []
-    for index, (name, channel) in enumerate(life.config.channels.items()):
-        here = visits["channel"] == index
-        rows.append(
-            _effect(
-                "channel",
-                name,
-                channel.effect,
-                int((bought & (visits["cause"] == index)).sum()),
-                int((bought & here).sum()),
-                int((here & history).sum()),
-            )
-        )
-    test = life.config.experiment
-    rows.append(
-        _effect(
-            "experiment",
-            test.id,
-            test.effect,
-            int((visits["nudged"] & history).sum()),
-            int((bought & (visits["variant"] == 1)).sum()),
-            int((history & (visits["variant"] == 1)).sum()),
-        )
-    )
-    reachable = life.people["optin"] & (life.people["arrival"] < life.calendar.days)
-    web = (
-        (life.orders["person"] >= 0) & (life.orders["at"] < life.calendar.history_end) & ~life.orders["test"]
-    )
-    orders = np.bincount(life.orders["person"][web], minlength=length(life.people))
-    for held in (False, True):
-        group = reachable & (life.people["holdout"] == held)
-        rows.append(
-            _effect(
-                "email_holdout",
-                "held out" if held else "mailed",
-                0.0,
-                0,
-                int(orders[group].sum()),
-                int(group.sum()),
-            )
-        )
-    rows.append(
-        _effect(
-            "confounding",
-            "Paid Search tilt to inclined buyers",
-            life.config.channels["Paid Search"].tilt,
-            0,
-            0,
-            0,
-        )
-    )
-    rows.append(
-        _effect(
-            "zero_effect",
-            "Affiliates",
-            0.0,
-            0,
-            int((bought & (visits["channel"] == list(life.config.channels).index("Affiliates"))).sum()),
-            0,
-        )
-    )
-    return rows
-
-
-def _effect(kind: str, name: str, log_odds: float, incremental: int, orders: int, units: int) -> Row:
-    return {
-        "kind": kind,
-        "name": name,
-        "log_odds": log_odds,
-        "incremental_orders": incremental,
-        "orders": orders,
-        "units": units,
+def _orders(life: Life, emitted: Emitted, listed: _List) -> None:
+    orders, numbers = life.orders, emitted.numbers
+    late = emitted.crm_at - orders["at"] > 86_400_000_000
+    flags = {
+        "ga4/events tag_failure": orders["tag_fails"],
+        "hubspot/orders test_order": orders["test"],
+        "hubspot/orders late_in_crm": late,
+        "hubspot/orders missing_rate": np.isnan(order_rates(life)),
     }
+    for name, mask in flags.items():
+        where, kind = name.split()
+        for row in np.flatnonzero(mask).tolist():
+            listed.add(where, kind, str(numbers[row]), int(orders["at"][row]))
+    for stream, items in emitted.broken.items():
+        for kind, version in items:
+            listed.add(f"hubspot/{stream}", kind, version["id"], version["visible_from"])
 
 
-__all__ = ["NEVER", "defect_rows", "effect_rows", "incident_rows"]
+def _contacts(emitted: Emitted, listed: _List) -> None:
+    contacts = emitted.contacts
+    for person, (contact, since) in contacts.duplicate.items():
+        listed.add("hubspot/contacts", "duplicate_contact", contact, since, contacts.of_person[person])
+    merged = {loser for loser, _, _ in contacts.merges}
+    for loser, winner, at in contacts.merges:
+        listed.add("hubspot/contacts", "merge", loser, at, winner)
+    seen: set[str] = set()
+    for version in contacts.versions:
+        id_, moment, properties = version["id"], version["visible_from"], version["properties"]
+        if version["archived"] or (version["gone"] and id_ not in merged):
+            listed.add("hubspot/contacts", "archived" if version["archived"] else "erased", id_, moment)
+        if id_ in seen:
+            continue
+        seen.add(id_)
+        for kind, name, junk in (("junk_email", "email", JUNK_EMAILS), ("junk_phone", "phone", JUNK_PHONES)):
+            if properties[name] in junk:
+                listed.add("hubspot/contacts", kind, id_, moment)
+
+
+def _email(life: Life, emitted: Emitted, listed: _List) -> None:
+    mail = emitted.mail_rows
+    machine = life.email["machine"][mail["row"]]
+    kind = np.select(
+        [mail["copy"] == 1, mail["copy"] == 3, mail["late"], machine],
+        ["duplicate", "without_properties", "late", "machine_open"],
+        "",
+    )
+    for row in np.flatnonzero(kind != "").tolist():
+        listed.add("klaviyo/events", str(kind[row]), emitted.mail_ids[row], int(mail["ts"][row]))
+
+
+def _social(emitted: Emitted, listed: _List) -> None:
+    for row in emitted.insights:
+        if row["damaged"]:
+            listed.add("meta/insights", "negative_spend", f"{row['ad_id']}|{row['day']}", row["visible_from"])
+    for row in emitted.comments:
+        if row["topic"] in ("hostile", "sticker"):
+            kind = "hostile_text" if row["topic"] == "hostile" else "empty_text"
+            listed.add("meta/comments", kind, row["id"], row["created_at"])

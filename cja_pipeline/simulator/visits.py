@@ -17,9 +17,11 @@ COOKIES_PER_DEVICE = 256
 def with_cookies(
     config: WorldConfig, calendar: Calendar, block: Block, table: Table, rng: np.random.Generator
 ) -> Table:
-    """Visits sorted by device and time, with cookie, number of the visit on it, and whether it is the first.
+    """Visits sorted by device and time, with cookie, number of the visit on it, and whether it is the
+    first.
 
-    cookie: device id * 256 + how many cookies the device had before; `touched`: time of the cookie's first visit.
+    cookie: device id * 256 + how many cookies the device had before; `touched`: time of the cookie's first
+    visit.
     """
     order = np.lexsort((table["ts"], table["device"]))
     table = take(table, order)
@@ -52,8 +54,8 @@ def with_accounts(
 ) -> tuple[Table, np.ndarray]:
     """Add sign-up, login and remembered logins; also return when each person of the block got an account.
 
-    signs_up: the account is made in this visit; login: 0 none, 1 early in the visit, 2 at the checkout, 3 remembered.
-    Needs cookies; returns the visits sorted by person and time.
+    signs_up: the account is made in this visit; login: 0 none, 1 early in the visit, 2 at the checkout, 3
+    remembered. Needs cookies; returns the visits sorted by person and time.
     """
     order = np.lexsort((table["ts"], table["person"]))
     table = take(table, order)

@@ -1,10 +1,11 @@
 """Visits of the shop: when, through which channel, how far they go, and what the channel truly changed.
 
 `depth` of a visit: 0 left at once, 1 looked around, 2 saw a product, 3 filled a cart, 4 began the checkout,
-5 gave the address, 6 gave the payment, 7 bought. Every decision draws its own uniform number, so that the world
-without a channel's effect, without an incident or without an experiment is known exactly (potential outcomes):
-`cause` is the channel without whose effect the purchase would not have happened (-1: it would have happened anyway),
-`stopped` marks visits that an incident kept from buying, `nudged` those that only the experiment's variant B sold to.
+5 gave the address, 6 gave the payment, 7 bought. Every decision draws its own uniform number, so that the
+world without a channel's effect, without an incident or without an experiment is known exactly (potential
+outcomes): `cause` is the channel without whose effect the purchase would not have happened (-1: it would
+have happened anyway), `stopped` marks visits that an incident kept from buying, `nudged` those that only
+the experiment's variant B sold to.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 from .calendar import Calendar
-from .columns import MINUTE, Table, concat, expand, expit, length, logit, pick, take
+from .columns import MINUTE, NEVER, Table, concat, expand, expit, length, logit, pick, take
 from .config import Incident, WorldConfig
 from .names import mix
 from .people import CATEGORIES, Block
@@ -40,13 +41,21 @@ def traffic_list(config: WorldConfig) -> list[tuple[str, str, str, str]]:
 
 
 def incident_window(calendar: Calendar, incident: Incident) -> tuple[int, int]:
-    """First moment and first moment after, UTC microseconds; days are whole business days, hours start at 10:00."""
+    """First moment and first moment after, UTC microseconds; days are whole business days, hours start at
+    10:00.
+    """
     first = min(int(incident.at * calendar.days), calendar.days - 1)
     if incident.hours:
         since = int(calendar.edges[first]) + 10 * 60 * MINUTE
         return since, since + int(incident.hours * 60 * MINUTE)
     last = min(first + max(int(incident.days), 0), calendar.total)
     return int(calendar.edges[first]), int(calendar.edges[last])
+
+
+def drift_start(config: WorldConfig, calendar: Calendar) -> int:
+    """When the vendors' schemas change (UTC microseconds; far away if they never do)."""
+    drifts = [incident for incident in config.incidents if incident.kind == "drift"]
+    return incident_window(calendar, drifts[0])[0] if drifts else int(NEVER)
 
 
 def own_visits(config: WorldConfig, calendar: Calendar, block: Block, rng: np.random.Generator) -> Table:
@@ -122,7 +131,7 @@ def decide(config: WorldConfig, calendar: Calendar, block: Block, table: Table) 
     category = block.category[block.local(table["device"])]
     draws = table["draws"]
     by_device = {
-        step: np.array([funnel[step][name] for name in CATEGORIES])[category]  # type: ignore[index]
+        step: np.array([getattr(funnel, step)[name] for name in CATEGORIES])[category]
         for step in ("checkout", "shipping", "payment", "purchase")
     }
     segments = np.array([s.cart for s in config.segments.values()])
@@ -130,15 +139,15 @@ def decide(config: WorldConfig, calendar: Calendar, block: Block, table: Table) 
     known = calendar.position(table["ts"]) > np.maximum(people["arrival"][local], 0.0) + 0.02
     origin = table["origin"]
     cart = (
-        funnel["cart"]
+        funnel.cart
         + segments[people["segment"][local]]
-        + funnel["propensity"] * people["inclination"][local]
-        + funnel["known_visitor"] * known
+        + funnel.propensity * people["inclination"][local]
+        + funnel.known_visitor * known
         + np.where(origin == ORIGIN["reorder"], 2.6, 0.0)
         + np.where(origin == ORIGIN["return"], -1.2, 0.0)
     )
-    engaged = draws[:, 0] < np.where(origin == ORIGIN["own"], funnel["engaged"], 0.8)
-    product = engaged & (draws[:, 1] < funnel["product"])
+    engaged = draws[:, 0] < np.where(origin == ORIGIN["own"], funnel.engaged, 0.8)
+    product = engaged & (draws[:, 1] < funnel.product)
     test = config.experiment
     position = calendar.position(table["ts"]) / calendar.days
     variant = np.where(
@@ -183,7 +192,8 @@ def decide(config: WorldConfig, calendar: Calendar, block: Block, table: Table) 
 def voucher_detours(config: WorldConfig, block: Block, table: Table, rng: np.random.Generator) -> Table:
     """Buyers who leave the cart, fetch a voucher and come back through an affiliate: credit without effect.
 
-    The decision to buy is made before the channel appears; the first visit keeps its channel and ends with a cart.
+    The decision to buy is made before the channel appears; the first visit keeps its channel and ends with
+    a cart.
     """
     bought = np.flatnonzero((table["depth"] == 7) & (table["origin"] != ORIGIN["test"]))
     chosen = bought[rng.random(len(bought)) < config.affiliate_capture]

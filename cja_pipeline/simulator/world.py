@@ -21,7 +21,9 @@ from .ga4_store import earlier_bytes
 
 @dataclass(frozen=True)
 class StoredObject:
-    """One export object as it is at a moment: name, content file, size, MD5 (hex), generation, time of writing (µs)."""
+    """One export object as it is at a moment: name, content file, size, MD5 (hex), generation, time of
+    writing (µs).
+    """
 
     name: str
     path: Path
@@ -53,7 +55,9 @@ class World:
         return _opened(folder, stamp)
 
     def truth(self, name: str) -> pd.DataFrame:
-        """A truth table (persons, identifiers, sessions, orders, defects, incidents, effects, kpis, counts, …)."""
+        """A truth table (persons, identifiers, sessions, orders, defects, incidents, effects, kpis, counts,
+        …).
+        """
         return pq.read_table(self.folder / "truth" / f"{name}.parquet").to_pandas()
 
     def table(self, name: str) -> pa.Table:

@@ -1,8 +1,8 @@
 """The vendors' mocks: plain functions over a world, mounted in this process or served over HTTP.
 
-In this process a base address ``mock://hubspot?faults=429:0.02,trunc:0.01`` stands for the vendor; over HTTP the first
-segment of the path does (``http://127.0.0.1:8765/hubspot/crm/objects/...``), and the header ``X-Mock-Now`` carries the
-logical time (ISO, UTC; without it, the real time).
+In this process a base address ``mock://hubspot?faults=429:0.02,trunc:0.01`` stands for the vendor; over
+HTTP the first segment of the path does (``http://127.0.0.1:8765/hubspot/crm/objects/...``), and the header
+``X-Mock-Now`` carries the logical time (ISO, UTC; without it, the real time).
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ VENDORS: dict[str, Handler] = {
 def transport(url: str, folder: Path, now: dt.datetime) -> httpx.MockTransport:
     """The vendor of a ``mock://`` address over the world in `folder`, as it is at `now` (aware).
 
-    Options in the address: ``faults`` and ``now`` (ISO; replaces `now`). Raises ValueError for an unknown vendor or
-    option, FileNotFoundError without a world.
+    Options in the address: ``faults`` and ``now`` (ISO; replaces `now`). Raises ValueError for an unknown
+    vendor or option, FileNotFoundError without a world.
     """
     parts = urlsplit(url)
     vendor = parts.hostname or ""

@@ -49,12 +49,13 @@ def handle(request: httpx.Request, world: World, now: dt.datetime) -> httpx.Resp
 
 def _resource(request: httpx.Request, bucket: str, item: StoredObject) -> dict[str, Any]:
     moment = f"{dt.datetime.fromtimestamp(item.updated / 1e6, dt.UTC):%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z"
-    link = f"{own_address(request)}/storage/v1/b/{bucket}/o/{quote(item.name, safe='')}"
+    path = f"storage/v1/b/{bucket}/o/{quote(item.name, safe='')}"
+    root = own_address(request)
     return {
         "kind": "storage#object",
         "id": f"{bucket}/{item.name}/{item.generation}",
-        "selfLink": link,
-        "mediaLink": f"{own_address(request)}/download/storage/v1/b/{bucket}/o/{quote(item.name, safe='')}?generation={item.generation}&alt=media",
+        "selfLink": f"{root}/{path}",
+        "mediaLink": f"{root}/download/{path}?generation={item.generation}&alt=media",
         "name": item.name,
         "bucket": bucket,
         "generation": str(item.generation),

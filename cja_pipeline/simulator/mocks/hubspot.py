@@ -1,6 +1,8 @@
-"""HubSpot CRM objects: listing, search and associations of contacts, orders, tickets and feedback submissions.
+"""HubSpot CRM objects: listing, search and associations of contacts, orders, tickets and feedback
+submissions.
 
-From the vendor's published API description (version 2026-09): limits, paging, error bodies, all values as text.
+From the vendor's published API description (version 2026-09): limits, paging, error bodies, all values as
+text.
 """
 
 from __future__ import annotations

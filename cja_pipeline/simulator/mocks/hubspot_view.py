@@ -144,7 +144,8 @@ def properties(world: World, kind: str, row: int) -> dict[str, str | None]:
 
 def iso(moment: int) -> str:
     """Time as the CRM writes it."""
-    return f"{dt.datetime.fromtimestamp(moment // 1_000_000, dt.UTC):%Y-%m-%dT%H:%M:%S}.{moment // 1000 % 1000:03d}Z"
+    stamp = dt.datetime.fromtimestamp(moment // 1_000_000, dt.UTC)
+    return f"{stamp:%Y-%m-%dT%H:%M:%S}.{moment // 1000 % 1000:03d}Z"
 
 
 def record(world: World, kind: str, row: int, wanted: list[str]) -> dict[str, Any]:

@@ -1,4 +1,5 @@
-"""Klaviyo events: ``GET /api/events`` with filter, sorting, sparse page cursor and included profile and metric.
+"""Klaviyo events: ``GET /api/events`` with filter, sorting, sparse page cursor and included profile and
+metric.
 
 Events are kept as JSON text and joined into pages, so that serving costs little.
 """

@@ -1,4 +1,6 @@
-"""Meta Graph API: daily ad insights of the account, posts of the page with their metrics, comments under posts."""
+"""Meta Graph API: daily ad insights of the account, posts of the page with their metrics, comments under
+posts.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +9,7 @@ import json
 import math
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -21,7 +24,18 @@ ACCOUNT, PAGE = "act_1001", "2001"
 _PATH = re.compile(r"^/v\d+\.\d+/([^/]+)/(insights|posts|comments)$")
 _DAY = 86_400_000_000
 _METRICS = {"post_media_view": "views", "post_total_media_view_unique": "reach", "post_clicks": "clicks"}
-_INSIGHTS = {"impressions": "impressions", "reach": "reach", "clicks": "clicks", "inline_link_clicks": "links", "campaign_id": "campaign_id", "campaign_name": "campaign_name", "adset_id": "adset_id", "adset_name": "adset_name", "ad_id": "ad_id", "ad_name": "ad_name"}  # fmt: skip
+_NAMES = [
+    "impressions",
+    "reach",
+    "clicks",
+    "campaign_id",
+    "campaign_name",
+    "adset_id",
+    "adset_name",
+    "ad_id",
+    "ad_name",
+]
+_INSIGHTS = {"inline_link_clicks": "links"} | {name: name for name in _NAMES}
 
 
 def _error(status: int, code: int, message: str, kind: str = "OAuthException") -> httpx.Response:
@@ -112,10 +126,8 @@ def _insights(request: httpx.Request, world: World, now: int) -> list[Callable[[
             break
         if low <= row["day"] <= high:
             latest[row["day"], row["ad_id"]] = row
-    return [
-        lambda row=latest[key]: _insight(row, fields, start, world.manifest.currency)
-        for key in sorted(latest)
-    ]  # type: ignore[misc]
+    currency = world.manifest.currency
+    return [partial(_insight, latest[key], fields, start, currency) for key in sorted(latest)]
 
 
 def _insight(row: dict[str, Any], fields: list[str], start: dt.date, currency: str) -> dict[str, Any]:
@@ -161,7 +173,7 @@ def _posts(request: httpx.Request, world: World, now: int) -> list[Callable[[], 
         raise ValueError(f"The value must be a valid insights metric: {unknown[0][:60]}")
     rows: list[dict[str, Any]] = world.view(("post_rows",), lambda: world.table("meta/posts").to_pylist())
     shown = [row for row in rows if since <= row["created_at"] < until and row["created_at"] <= now]
-    return [lambda row=row: _post(row, fields, metrics, now) for row in reversed(shown)]  # type: ignore[misc]
+    return [partial(_post, row, fields, metrics, now) for row in reversed(shown)]
 
 
 def _post(row: dict[str, Any], fields: list[str], metrics: list[str], now: int) -> dict[str, Any]:
@@ -217,7 +229,7 @@ def _comments(
     if query.get("filter", "toplevel") == "toplevel":
         rows = [row for row in rows if row["parent"] is None]
     times = {row["id"]: row["created_at"] for row in by_post.get(post, [])}
-    return [lambda row=row: _comment(row, fields, times) for row in rows]  # type: ignore[misc]
+    return [partial(_comment, row, fields, times) for row in rows]
 
 
 def _by_post(world: World) -> dict[str, list[dict[str, Any]]]:
