@@ -13,7 +13,7 @@ from urllib.parse import quote, unquote, urlsplit
 from cja_pipeline.sources.client import VendorClient
 from cja_pipeline.sources.errors import VendorError
 from cja_pipeline.sources.manifest import sha256_of
-from cja_pipeline.sources.paging import LoopGuard, items
+from cja_pipeline.sources.paging import LoopGuard, fitting, items
 
 
 @dataclass(frozen=True)
@@ -53,13 +53,16 @@ class BucketStore:
     def objects(self, prefix: str) -> list[StoredObject]:
         query: dict[str, Any] = {"prefix": prefix, "maxResults": 1000}
         guard = LoopGuard(f"{self._client.name}: GET {self._path}")
+        check = fitting(
+            lambda page: items(page, "items"), lambda entry: _described(entry).name.startswith(prefix)
+        )
         found: dict[str, StoredObject] = {}
         while True:
-            answer = self._client.get(self._path, query)
+            answer = self._client.get(self._path, query, check)
             if not isinstance(answer, dict) or answer.get("kind", "storage#objects") != "storage#objects":
                 raise VendorError(f"{self._client.name}: GET {self._path}: the answer is no list of objects")
             for item in map(_described, items(answer, "items")):
-                if not item.name.endswith("/"):
+                if item.name.startswith(prefix) and not item.name.endswith("/"):
                     found[item.name] = item
             if not (token := answer.get("nextPageToken")):
                 return [found[name] for name in sorted(found)]

@@ -36,11 +36,24 @@ class Search:
         self.announced: int | None = None
 
     def changed(self, start_ms: int, end_ms: int) -> Iterator[Any]:
-        """Every record last modified in [start_ms, end_ms) (epoch milliseconds), by time and id.
+        """Every record last modified in [start_ms, end_ms) (epoch milliseconds), once, by time and id.
 
-        Holds at most 10,000 records at once. Raises PagingError if the vendor keeps announcing more records
-        than it gives.
+        Holds at most 10,000 records at once. At the end the vendor is asked once more how many there are;
+        what is missing is read again. Raises PagingError if it keeps announcing more than it gives.
         """
+        given: set[str] = set()
+        for _ in range(TRIES):
+            for record in self._range(start_ms, end_ms):
+                key = str(record.get("id") if isinstance(record, dict) else record)
+                if key not in given:
+                    given.add(key)
+                    yield record
+            there = self._ask((start_ms, end_ms), limit=1)["total"] if start_ms < end_ms else 0
+            if there <= len(given):
+                return
+        raise PagingError(f"{self._client.name}: {self._path}: {there} records announced, {len(given)} given")
+
+    def _range(self, start_ms: int, end_ms: int) -> Iterator[Any]:
         if start_ms >= end_ms:
             return
         span = (start_ms, end_ms)
@@ -64,8 +77,8 @@ class Search:
             yield from self._by_id(span)
             return
         middle = (start_ms + end_ms) // 2
-        yield from self.changed(start_ms, middle)
-        yield from self.changed(middle, end_ms)
+        yield from self._range(start_ms, middle)
+        yield from self._range(middle, end_ms)
 
     def _read(self, span: tuple[int, int], page: dict[str, Any]) -> tuple[dict[str, Any], bool]:
         """All pages of a range that starts with `page`; whether they hold as many records as announced."""
@@ -104,7 +117,12 @@ class Search:
             found[name] = record
 
     def _ask(
-        self, span: tuple[int, int], after: str | None = None, *, greater_than: int | None = None
+        self,
+        span: tuple[int, int],
+        after: str | None = None,
+        *,
+        greater_than: int | None = None,
+        limit: int = PAGE,
     ) -> dict[str, Any]:
         filters = [
             {"propertyName": self._time, "operator": "GTE", "value": str(span[0])},
@@ -116,7 +134,7 @@ class Search:
             "filterGroups": [{"filters": filters}],
             "sorts": [{"propertyName": "hs_object_id", "direction": "ASCENDING"}],
             "properties": self._properties,
-            "limit": PAGE,
+            "limit": limit,
         }
         if after is not None:
             body["after"] = after

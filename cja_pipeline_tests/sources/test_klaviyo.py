@@ -228,9 +228,7 @@ def test_a_full_disk_is_told_with_its_place_and_leaves_nothing_half(tmp_path: Pa
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, hard))
     try:
-        with pytest.raises(
-            SourceError, match=r"\(klaviyo\): events: cannot write below .*: File too"
-        ):
+        with pytest.raises(SourceError, match=r"\(klaviyo\): events: cannot write below .*: File too"):
             run(many, tmp_path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

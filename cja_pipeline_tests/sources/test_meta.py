@@ -51,9 +51,14 @@ class Graph:
         params = request.url.params
         if edge == "insights":
             assert (node, params["level"], params["time_increment"]) == ("act_7", "ad", "1")
-            day = json.loads(params["time_range"])["since"]
+            span = json.loads(params["time_range"])
+            first, last = (dt.date.fromisoformat(span[edge]) for edge in ("since", "until"))
+            days = [str(day) for day in Window(first, last).days()]
+            assert len(days) <= 7
             records = [
-                {"date_start": day, "ad_id": str(n), "impressions": "12", "spend": "3.50"} for n in (1, 2)
+                {"date_start": day, "ad_id": str(n), "impressions": "12", "spend": "3.50"}
+                for day in days
+                for n in (1, 2)
             ]
         elif edge == "posts":
             assert node == "9"
@@ -100,7 +105,7 @@ def test_the_three_streams_are_landed_by_day(tmp_path: Path) -> None:
     }
     assert comments == {"09": [("9_1", "9_1_1")], "10": [("9_1", "9_1_0"), ("9_2", "9_2_0")]}
     assert [item["reason"] for item in rejects(root / "comments/dt=2026-03-10")] == [
-        "created_time cannot be read"
+        "not a record with a readable day"
     ]
     assert {name: report.rows for name, report in reports.items()} == {
         "insights": 4,
