@@ -37,7 +37,7 @@ COMMENTS = pa.schema(
     [(name, pa.string()) for name in ("id", "post_id", "parent", "author", "author_name", "message")]
     + [(name, pa.int64()) for name in ("created_at", "visible_from", "likes")]
 )
-FORMAT = 4  # raised when the meaning of the files changes
+FORMAT = 5  # raised when the meaning of the files changes
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import numpy as np
 from .calendar import Calendar
 from .columns import NEVER, Table, concat, length, rng_for, take
 from .config import WorldConfig
+from .decisions import decide
 from .email import make_email
 from .events import make_carts, make_events
 from .orders import daily_rates, make_orders
@@ -17,7 +18,7 @@ from .people import Block, blocks_of, make_people
 from .robots import make_robots
 from .service import make_surveys, make_tickets
 from .visits import with_accounts, with_cookies
-from .web import ORIGIN, after_purchase, decide, own_visits, visits, voucher_detours
+from .web import ORIGIN, after_purchase, own_visits, visits, voucher_detours
 
 Progress = Callable[[str, int], None] | None
 
