@@ -18,23 +18,34 @@ if TYPE_CHECKING:
 
 DAY = 86_400_000_000
 
+# Scope 0 is everything a customer did. Buyers are there twice more: before (1) and after (2) the first order.
+# For all others "before" is everything, so that most customers need to be followed only once.
 STEP_EVENTS = """
-    SELECT g.segment, t.customer_id, epoch_us(t.occurred_at) AS ts, s.step AS code, 0 AS tie
+    SELECT t.customer_id, scope.scope, epoch_us(t.occurred_at) AS ts, s.step AS code, 0 AS tie
     FROM kpis.journey_touches AS t
     JOIN config.funnel_steps AS s
       ON s.step_name = CASE WHEN t.touchpoint_type = 'order' THEN 'purchase' ELSE t.touchpoint_type END
-    JOIN config.segments AS g
-      ON (g.device IS NULL OR g.device = t.main_device)
-     AND (g.bought_before IS NULL OR g.bought_before = t.bought_before)
+    LEFT JOIN kpis.journey_keys AS k ON k.customer_id = t.customer_id
+    JOIN (SELECT unnest([0, 1, 2]) AS scope) AS scope
+      ON scope.scope = 0 OR (k.first_order_at IS NOT NULL AND t.bought_before = (scope.scope = 2))
 """
-
 STAGE_EVENTS = """
-    SELECT g.segment, s.customer_id, epoch_us(s.entered_at) AS ts, list_position(?, s.stage) AS code, 0 AS tie
+    SELECT s.customer_id, scope.scope, epoch_us(s.entered_at) AS ts, list_position(?, s.stage) AS code,
+        0 AS tie
     FROM customers.stage_spells AS s
     LEFT JOIN kpis.journey_keys AS k ON k.customer_id = s.customer_id
+    JOIN (SELECT unnest([0, 1, 2]) AS scope) AS scope
+      ON scope.scope = 0
+      OR (k.first_order_at IS NOT NULL AND (s.entered_at > k.first_order_at) = (scope.scope = 2))
+"""
+BY_SEGMENT = """
+    SELECT g.segment, c.*
+    FROM ({chains}) AS c
+    LEFT JOIN kpis.journey_keys AS k ON k.customer_id = c.customer_id
     JOIN config.segments AS g
       ON (g.device IS NULL OR g.device = k.main_device)
-     AND (g.bought_before IS NULL OR g.bought_before = coalesce(s.entered_at > k.first_order_at, FALSE))
+     AND c.scope = CASE WHEN g.bought_before IS NULL THEN 0 WHEN g.bought_before THEN 2
+                        WHEN k.first_order_at IS NOT NULL THEN 1 ELSE 0 END
 """
 
 
@@ -74,9 +85,9 @@ def _funnel(
     counting: Counting = "any" if mode in ("any", "stages") else mode  # type: ignore[assignment]
     window = days * DAY if days else None
     numbers = range(1, len(steps) + 1)
-    chains = chain_query(source, ["segment", "customer_id"], list(numbers), window, counting)
+    chains = chain_query(source, ["customer_id", "scope"], list(numbers), window, counting)
     horizon = "(SELECT epoch_us(observed_until) FROM config.journey_params)"
-    summary = summary_query(chains, ["segment"], len(steps), window, horizon)
+    summary = summary_query(BY_SEGMENT.format(chains=chains), ["segment"], len(steps), window, horizon)
     wide = wh.df(
         "SELECT g.segment, s.* EXCLUDE (segment) FROM config.segments AS g "
         f"LEFT JOIN ({summary}) AS s ON s.segment = g.segment"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -14,7 +14,13 @@ if TYPE_CHECKING:
     # natural parameters -> (log-likelihood, its gradient by the natural parameters)
     Objective = Callable[[Floats], tuple[float, Floats]]
 
-BOUND = 12.0  # of the logarithm of a scaled parameter: a fit that runs there has found no maximum
+# Multiples of the scale that are searched. Beyond them a distribution hardly changes any more (everybody is
+# alike), so a fit may rest on a limit: predictions are good, but that parameter has no interval of its own.
+LIMITS = (1e-3, 50.0)
+WIDE = (1e-6, 1e6)  # for parameters that are units of time or money
+FLAT = 0.6  # standard error of a logarithm from which on the normal picture is not trusted
+PROPOSALS = 8  # draws weighed for each one kept
+REST = 1e-9  # nearer to a limit than this (in logs) counts as resting on it
 
 
 @dataclass(frozen=True)
@@ -23,11 +29,12 @@ class Fit:
 
     Attributes:
         names, values: the parameters, in the units of the data.
-        covariance: of the logarithms of the parameters.
+        covariance: of the logarithms of the parameters; 0 for one that rests on a limit.
         log_likelihood: at the maximum, over all customers.
-        gradient_norm: largest derivative of the log-likelihood per customer by a log-parameter; about 0.
+        gradient_norm: largest derivative of the log-likelihood per customer by a free log-parameter; about 0.
         n: customers that the fit used.
-        converged: a maximum was found inside the bounds.
+        converged: a maximum was found (within the limits).
+        at_limit: names of parameters that rest on a limit.
     """
 
     names: tuple[str, ...]
@@ -37,6 +44,8 @@ class Fit:
     gradient_norm: float
     n: int
     converged: bool
+    at_limit: tuple[str, ...] = ()
+    objective: Objective | None = field(default=None, repr=False, compare=False)
 
     @property
     def params(self) -> dict[str, float]:
@@ -65,12 +74,27 @@ class Fit:
         }
 
     def draws(self, count: int, seed: int = 7) -> Floats:
-        """Parameter vectors as uncertain as the fit, shape (count, parameters); repeatable for a seed."""
+        """Parameter vectors as uncertain as the fit, shape (count, parameters); repeatable for a seed.
+
+        Normal in the logarithms. Where these are badly known (a flat ridge, as with little history) that is a
+        poor picture of the likelihood, and draws are weighted with the likelihood itself (sampling-importance
+        resampling, Rubin 1988).
+        """
         import numpy as np
 
         random = np.random.Generator(np.random.Philox(seed))
-        root = np.linalg.cholesky(self.covariance + 1e-12 * np.eye(len(self.values)))
-        return self.values * np.exp(random.standard_normal((count, len(self.values))) @ root.T)
+        flat = self.objective is not None and float(np.diag(self.covariance).max()) > FLAT**2
+        # eigenvectors, not Cholesky: parameters at a limit make the matrix singular
+        size, direction = np.linalg.eigh(self.covariance)
+        normal = random.standard_normal((count * (PROPOSALS if flat else 1), len(self.values)))
+        drawn = self.values * np.exp(normal @ (direction * np.sqrt(np.maximum(size, 0.0))).T)
+        if not flat or self.objective is None:
+            return drawn
+        with np.errstate(all="ignore"):
+            support = np.array([self.objective(values)[0] for values in drawn]) - self.log_likelihood
+        weight = np.exp(np.minimum(np.nan_to_num(support, nan=-np.inf), 1.0) + (normal**2).sum(axis=1) / 2)
+        place = np.searchsorted(np.cumsum(weight), (np.arange(count) + 0.5) / count * weight.sum())
+        return drawn[np.minimum(place, len(drawn) - 1)]
 
 
 def maximise(
@@ -79,6 +103,7 @@ def maximise(
     scale: Sequence[float],
     n: float,
     starts: Sequence[Sequence[float]],
+    limits: Sequence[tuple[float, float]],
 ) -> dict[str, Any]:
     """Find the maximum over positive parameters; returns the fields of `Fit`.
 
@@ -86,11 +111,12 @@ def maximise(
         scale: typical size of each parameter (unit of time or money); the search runs in logs of multiples.
         n: customers, by which the objective is divided so that tolerances do not depend on the size.
         starts: multiples of `scale` to start from; the best end wins.
+        limits: least and largest multiple of each parameter.
     """
     import numpy as np
     from scipy.optimize import minimize
 
-    unit = np.asarray(scale, dtype=float)
+    unit, box = np.asarray(scale, dtype=float), np.log(np.asarray(limits, dtype=float))
 
     def loss(logs: Floats) -> tuple[float, Floats]:
         values = unit * np.exp(logs)
@@ -103,42 +129,53 @@ def maximise(
             np.log(np.asarray(start, dtype=float)),
             jac=True,
             method="L-BFGS-B",
-            bounds=[(-BOUND, BOUND)] * len(unit),
+            bounds=box,
             options={"maxiter": 500, "ftol": 1e-14, "gtol": 1e-9},
         )
         for start in starts
     ]
     logs = min(ends, key=lambda end: float(end.fun)).x
-    for _ in range(4):  # quadratic convergence: the quasi-Newton search stops at about 1e-6
-        gradient, hessian = loss(logs)[1], _hessian(loss, logs)
-        if np.abs(gradient).max() < 1e-10 or np.linalg.eigvalsh(hessian).min() <= 0:
+    free = (logs > box[:, 0] + REST) & (logs < box[:, 1] - REST)
+    for _ in range(6):  # quadratic convergence: the quasi-Newton search stops at about 1e-6
+        gradient, hessian = loss(logs)[1][free], _hessian(loss, logs, free)
+        if not free.any() or np.abs(gradient).max() < 1e-10 or np.linalg.eigvalsh(hessian).min() <= 0:
             break
-        step = np.linalg.solve(hessian, gradient)
-        if np.abs(step).max() > 0.5 or loss(logs - step)[0] > loss(logs)[0] + 1e-12:
+        step = np.zeros(len(logs))
+        step[free] = np.linalg.solve(hessian, gradient)
+        tried = np.clip(logs - step, box[:, 0], box[:, 1])
+        if np.abs(step).max() > 0.5 or loss(tried)[0] > loss(logs)[0] + 1e-12:
             break
-        logs = logs - step
+        logs = tried
     final, gradient = loss(logs)
-    hessian = _hessian(loss, logs)
-    inside = bool((np.abs(logs) < BOUND - 0.5).all()) and bool(np.linalg.eigvalsh(hessian).min() > 0)
+    hessian = _hessian(loss, logs, free)
+    curved = bool(np.linalg.eigvalsh(hessian).min() > 0) if free.any() else True
+    covariance = np.zeros((len(unit), len(unit)))
+    if curved:
+        covariance[np.ix_(free, free)] = np.linalg.inv(hessian) / n
+    slope = float(np.abs(gradient[free]).max(initial=0.0))
     return {
         "names": tuple(names),
         "values": unit * np.exp(logs),
-        "covariance": np.linalg.inv(hessian) / n if inside else np.full((len(unit), len(unit)), np.nan),
+        "covariance": covariance,
         "log_likelihood": float(-final * n),
-        "gradient_norm": float(np.abs(gradient).max()),
+        "gradient_norm": slope,
         "n": round(n),
-        "converged": inside and float(np.abs(gradient).max()) < 1e-6,
+        "converged": curved and slope < 1e-6,
+        "objective": objective,
+        "at_limit": tuple(name for name, inside in zip(names, free, strict=True) if not inside),
     }
 
 
-def _hessian(loss: Callable[[Floats], tuple[float, Floats]], logs: Floats) -> Floats:
+def _hessian(loss: Callable[[Floats], tuple[float, Floats]], logs: Floats, free: Any) -> Floats:
+    """Second derivatives by the free parameters, from central differences of the gradient."""
     import numpy as np
 
     step = 1e-4
     columns = [
-        (loss(logs + step * unit)[1] - loss(logs - step * unit)[1]) / (2 * step) for unit in np.eye(len(logs))
+        (loss(logs + step * unit)[1] - loss(logs - step * unit)[1])[free] / (2 * step)
+        for unit in np.eye(len(logs))[free]
     ]
-    matrix = np.array(columns)
+    matrix = np.array(columns).reshape(len(columns), len(columns))
     return (matrix + matrix.T) / 2
 
 

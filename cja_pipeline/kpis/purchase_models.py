@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from cja_pipeline.kpis.likelihood import Fit, compress, maximise
+from cja_pipeline.kpis.likelihood import LIMITS, WIDE, Fit, compress, maximise
 
 if TYPE_CHECKING:
     import numpy as np
@@ -119,7 +119,8 @@ def _fit(
 
     scale = [1.0, float(np.median(columns[2])) or 1.0, 1.0, 1.0]
     starts = [(0.5, 0.3, 0.7, 2.0), (1.5, 1.5, 1.0, 4.0)]
-    return PurchaseFit(**maximise(objective, NAMES, scale, len(columns[0]), starts), model=model)
+    found = maximise(objective, NAMES, scale, len(columns[0]), starts, [LIMITS, WIDE, LIMITS, LIMITS])
+    return PurchaseFit(**found, model=model)
 
 
 def _log_odds_left(values: Floats, x: Floats, t_x: Floats, T: Floats, shift: int) -> Floats:

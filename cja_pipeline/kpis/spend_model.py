@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from cja_pipeline.kpis.likelihood import Fit, compress, maximise
+from cja_pipeline.kpis.likelihood import LIMITS, WIDE, Fit, compress, maximise
 
 if TYPE_CHECKING:
     import numpy as np
@@ -86,7 +86,8 @@ def fit_gamma_gamma(frequency: ArrayLike, monetary: ArrayLike) -> SpendFit:
         return float(weight @ total), np.array([float(weight @ part) for part in gradient])
 
     scale = [1.0, 1.0, float(np.median(m[used]))]
-    found = maximise(objective, ("p", "q", "gamma"), scale, int(used.sum()), [(5, 4, 0.5), (1.5, 2.5, 2)])
+    starts = [(5, 4, 0.5), (1.5, 2.5, 2)]
+    found = maximise(objective, ("p", "q", "gamma"), scale, int(used.sum()), starts, [LIMITS, LIMITS, WIDE])
     return SpendFit(**found, correlation=_correlation(x[used], m[used]))
 
 

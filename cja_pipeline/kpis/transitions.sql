@@ -87,50 +87,111 @@ moves AS (
     UNION ALL
     SELECT * FROM touch_moves
 ),
+-- scope 0 is everything; buyers are there twice more: before (1) and after (2) their first order
 pairs AS (
     SELECT
-        g.segment,
+        c.scope,
         m.grain,
         m.from_stage,
         m.to_stage,
         m.customer_id,
+        min(m.main_device) AS main_device,
+        k.first_order_at IS NOT NULL AS is_buyer,
         CAST(count(*) AS DOUBLE) AS n
     FROM moves AS m
-    INNER JOIN config.segments AS g
-        ON (g.device IS NULL OR g.device = m.main_device)
-        AND (g.bought_before IS NULL OR g.bought_before = m.bought_before)
-    GROUP BY g.segment, m.grain, m.from_stage, m.to_stage, m.customer_id
+    LEFT JOIN kpis.journey_keys AS k ON k.customer_id = m.customer_id
+    INNER JOIN (SELECT unnest([0, 1, 2]) AS scope) AS c
+        ON c.scope = 0 OR (k.first_order_at IS NOT NULL AND m.bought_before = (c.scope = 2))
+    GROUP BY c.scope, m.grain, m.from_stage, m.to_stage, m.customer_id, k.first_order_at IS NOT NULL
 ),
-shared AS (
+leaving AS (
     SELECT
-        *,
-        sum(n) OVER (PARTITION BY segment, grain, from_stage, customer_id) AS d
+        scope,
+        grain,
+        from_stage,
+        customer_id,
+        min(main_device) AS main_device,
+        bool_or(is_buyer) AS is_buyer,
+        sum(n) AS d
     FROM pairs
+    GROUP BY scope, grain, from_stage, customer_id
 ),
-totals AS (
+scopes AS (
     SELECT
-        segment,
+        g.segment,
+        g.device,
+        b.is_buyer,
+        CASE
+            WHEN g.bought_before IS NULL THEN 0
+            WHEN g.bought_before THEN 2
+            WHEN b.is_buyer THEN 1
+            ELSE 0
+        END AS scope
+    FROM config.segments AS g
+    CROSS JOIN (SELECT unnest([TRUE, FALSE]) AS is_buyer) AS b
+),
+-- sums of squares per customer add up over groups of customers, so groups are made before segments
+pair_sums AS (
+    SELECT
+        s.scope,
+        s.is_buyer,
+        s.main_device,
+        s.grain,
+        s.from_stage,
+        s.to_stage,
+        count(*) AS customers,
+        sum(s.n) AS n,
+        sum(s.n * s.n) AS nn,
+        sum(s.n * l.d) AS nd
+    FROM pairs AS s
+    INNER JOIN leaving AS l
+        ON l.scope = s.scope
+        AND l.grain = s.grain
+        AND l.from_stage = s.from_stage
+        AND l.customer_id = s.customer_id
+    GROUP BY s.scope, s.is_buyer, s.main_device, s.grain, s.from_stage, s.to_stage
+),
+from_sums AS (
+    SELECT
+        scope,
+        is_buyer,
+        main_device,
         grain,
         from_stage,
         count(*) AS clusters,
-        sum(d) AS sum_d,
-        sum(d * d) AS sum_dd
-    FROM (SELECT DISTINCT segment, grain, from_stage, customer_id, d FROM shared) AS per_customer
-    GROUP BY segment, grain, from_stage
+        sum(d) AS d,
+        sum(d * d) AS dd
+    FROM leaving
+    GROUP BY scope, is_buyer, main_device, grain, from_stage
+),
+segment_totals AS (
+    SELECT
+        g.segment,
+        f.grain,
+        f.from_stage,
+        sum(f.clusters) AS clusters,
+        sum(f.d) AS sum_d,
+        sum(f.dd) AS sum_dd
+    FROM from_sums AS f
+    INNER JOIN scopes AS g
+        ON g.scope = f.scope AND g.is_buyer = f.is_buyer AND (g.device IS NULL OR g.device = f.main_device)
+    GROUP BY g.segment, f.grain, f.from_stage
 )
 SELECT
-    s.segment,
-    s.grain,
-    s.from_stage,
-    s.to_stage,
-    count(*) AS customers,
-    sum(s.n) AS n,
+    g.segment,
+    p.grain,
+    p.from_stage,
+    p.to_stage,
+    sum(p.customers) AS customers,
+    sum(p.n) AS n,
     min(t.clusters) AS clusters,
     min(t.sum_d) AS sum_d,
-    sum(s.n * s.n) AS sum_nn,
+    sum(p.nn) AS sum_nn,
     min(t.sum_dd) AS sum_dd,
-    sum(s.n * s.d) AS sum_nd
-FROM shared AS s
-INNER JOIN totals AS t
-    ON t.segment = s.segment AND t.grain = s.grain AND t.from_stage = s.from_stage
-GROUP BY s.segment, s.grain, s.from_stage, s.to_stage
+    sum(p.nd) AS sum_nd
+FROM pair_sums AS p
+INNER JOIN scopes AS g
+    ON g.scope = p.scope AND g.is_buyer = p.is_buyer AND (g.device IS NULL OR g.device = p.main_device)
+INNER JOIN segment_totals AS t
+    ON t.segment = g.segment AND t.grain = p.grain AND t.from_stage = p.from_stage
+GROUP BY g.segment, p.grain, p.from_stage, p.to_stage

@@ -7,11 +7,13 @@ applies them to the warehouse's buyers. Churn is read from `p_active_90d`, not f
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from cja_pipeline.kpis.back_test import back_test
 from cja_pipeline.kpis.journey_config import Value
 from cja_pipeline.kpis.journey_params import ensure_journeys, model_text
+from cja_pipeline.kpis.likelihood import compress
 from cja_pipeline.kpis.purchase_models import PurchaseFit, fit_bg_nbd, fit_mbg_nbd
 from cja_pipeline.kpis.spend_model import SpendFit, fit_gamma_gamma
 from cja_pipeline.warehouse import Warehouse
@@ -157,16 +159,17 @@ def _predictions(
         discount_rate=config.discount_rate,
         margin=config.margin,
     )
-    # Per draw only the year's total is computed; discounting changes it by a factor that hardly varies.
-    # Running sums of logs: a million customers times two hundred draws would not fit into memory.
-    total, squares, used = np.zeros(len(worth)), np.zeros(len(worth)), 0
-    for p, s in zip(purchases.draws(config.draws), spending.draws(config.draws, seed=8), strict=True):
-        if s[1] <= 1:
-            continue  # this draw has no finite mean spending
-        drawn = purchases.with_values(p).expected_purchases(year, *history)
-        logs = np.log(np.maximum(drawn * spending.with_values(s).expected_value(history[0], monetary), 1e-12))
-        total, squares, used = total + logs, squares + logs * logs, used + 1
-    spread = np.exp(1.96 * np.sqrt(np.maximum(squares / used - (total / used) ** 2, 0)))
+    # Draws move the year's purchases and the value of each independently: their variances of logs add up.
+    # Discounting changes the value by a factor that hardly varies.
+    (x, t_x, T), _, place = compress(*history)
+    bought = _log_variance(
+        purchases.with_values(p).expected_purchases(year, x, t_x, T) for p in purchases.draws(config.draws)
+    )
+    spent = _log_variance(
+        spending.with_values(s).expected_value(history[0], monetary)
+        for s in spending.draws(config.draws, seed=8)
+    )
+    spread = np.exp(1.96 * np.sqrt(bought[place] + spent))
     return {
         "p_active_90d": purchases.p_active(90.0, *history),
         "expected_orders_12m": orders,
@@ -176,19 +179,36 @@ def _predictions(
     }
 
 
+def _log_variance(draws: Iterable[Floats]) -> Floats:
+    """Variance of the logarithm of each entry over the draws; draws without finite values do not count."""
+    import numpy as np
+
+    # running sums: a million customers times two hundred draws would not fit into memory
+    used, total, squares, drawn = 0, np.zeros(0), np.zeros(0), 0
+    for values in draws:
+        drawn += 1
+        if np.isfinite(values).all():
+            logs = np.log(np.maximum(values, 1e-12))
+            total, squares = (total + logs, squares + logs * logs) if used else (logs, logs * logs)
+            used += 1
+    if used < drawn / 2:  # the draws that are left would flatter the interval
+        return np.full(total.shape or 1, np.nan)
+    return np.maximum(squares / used - (total / used) ** 2, 0.0)
+
+
 def _report(fit: PurchaseFit | SpendFit, model: str) -> list[dict[str, Any]]:
     """Rows of ``kpis.value_models`` about one fit."""
     status = "ok" if fit.converged else "not_converged"
     limits = fit.intervals() if fit.converged else {}
-    rows: list[dict[str, Any]] = [
-        {
-            "item": name,
-            "value": value,
-            "low": limits.get(name, (None,))[0],
-            "high": limits.get(name, (None,))[-1],
-        }
-        for name, value in fit.params.items()
-    ]
+    rows: list[dict[str, Any]] = []
+    for name, value in fit.params.items():
+        low, high = (None, None) if name in fit.at_limit or not fit.converged else limits[name]
+        note = "parameter"
+        if name in fit.at_limit:
+            note = "at a limit: customers hardly differ in this"
+        elif fit.converged and high > 10 * low:
+            note = "hardly known by itself, only together with the others"
+        rows.append({"item": name, "value": value, "low": low, "high": high, "note": note})
     rows += [
         {"item": "log_likelihood", "value": fit.log_likelihood, "note": "at the maximum"},
         {"item": "gradient", "value": fit.gradient_norm, "note": "per customer; 0 at a maximum"},

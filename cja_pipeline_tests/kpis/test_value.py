@@ -114,6 +114,32 @@ def test_parameters_of_a_simulated_world_are_recovered(fitting, at_start):
         assert low < fit.params[name] < high
 
 
+def test_buyers_who_are_all_alike_rest_on_a_limit():
+    """One rate for everybody and nobody leaves: no maximum inside, but predictions are those of the rate."""
+    random = np.random.default_rng(4)
+    age = np.full(3000, 40.0)
+    x = random.poisson(0.05 * age).astype(float)
+    t_x = np.where(x > 0, age * random.random(3000) ** (1 / np.maximum(x, 1)), 0.0)
+    fit = fit_bg_nbd(x, t_x, age)
+    assert fit.converged
+    assert "r" in fit.at_limit
+    assert fit.expected_purchases(20, x, t_x, age).mean() == pytest.approx(0.05 * 20, rel=0.05)
+    assert np.isfinite(fit.draws(50)).all()
+
+
+def test_draws_follow_the_likelihood_where_it_is_flat():
+    """Little history: the normal picture of the rate's parameters is absurd, weighted draws are not."""
+    random = np.random.default_rng(9)
+    age = random.integers(1, 14, 700).astype(float)
+    x = random.poisson(0.02 * age).astype(float)
+    t_x = np.where(x > 0, age * random.random(700), 0.0)
+    fit = fit_mbg_nbd(x, t_x, age)
+    drawn = [fit.with_values(v).expected_purchases(30, 0, 0, 7.0)[0] for v in fit.draws(100)]
+    low, high = np.quantile(drawn, [0.05, 0.95])
+    assert low < fit.expected_purchases(30, 0, 0, 7.0)[0] < high
+    assert high / low < 20
+
+
 def test_spending_of_a_simulated_world_is_recovered():
     random = np.random.default_rng(2)
     x = random.integers(0, 6, 6000)
