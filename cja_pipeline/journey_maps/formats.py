@@ -146,8 +146,8 @@ class Formats:
 
     def with_currency(self, figure: str, currency: str | None) -> str:
         """The figure and the currency's sign in the order of the language."""
-        if not currency:
-            return figure
+        if not currency or not (len(currency) == 3 and currency.isascii() and currency.isupper()):
+            return figure  # not an ISO code: better no unit than a wrong or a hostile one
         symbol = SYMBOLS.get(currency, currency)
         return f"{symbol}{TIED}{figure}" if self.currency_first else f"{figure}{TIED}{symbol}"
 

@@ -76,7 +76,7 @@ COLUMNS = (
     "period_start",
     "period_end",
 )
-LIMITS = {"label": 120, "text": 400, "evidence": 300, "owner": 60, "item": 200, "series": 200_000}
+LIMITS = {"label": 120, "text": 400, "evidence": 160, "owner": 60, "item": 200, "series": 200_000}
 
 
 @dataclass(frozen=True)
@@ -211,6 +211,18 @@ class Map:
         """The text of a row, or the default."""
         row = self.find(section, item)
         return row.text if row and row.text else default
+
+    def bounded(self, most: int = 12) -> Map:
+        """With at most `most` rows per section and stage (paths and notes: eight times as many), so that no
+        amount of data makes a page without end."""
+        seen: dict[tuple[str, str], int] = {}
+        kept = []
+        for row in self.rows:
+            key = (row.section, row.stage)
+            seen[key] = seen.get(key, 0) + 1
+            if seen[key] <= most * (8 if row.section in ("path", "note", "header") else 1):
+                kept.append(row)
+        return Map(self.segment, tuple(kept))
 
     def __iter__(self) -> Iterator[Row]:
         return iter(self.rows)

@@ -139,7 +139,7 @@ def _plain(text: str) -> str:
 
 
 def _tight(text: str) -> str:
-    return text.replace(THIN, "").replace(TIED, " ").replace("|", "")
+    return _plain(text.replace(THIN, "").replace(TIED, " "))
 
 
 def _points(row: Row) -> list[float]:

@@ -242,8 +242,8 @@ def _header(rows: Rows) -> None:
         "header",
         "headline",
         label="A third of carts are left when delivery cost appears",
-        text="*3,118 of 9,302 carts* ended there in the last 28 days. Showing the cost earlier is worth about "
-        "*€\u202f84\u202fk a month*, the largest of the five opportunities below.",
+        text="*3,118 of 9,302 carts* ended there in the last 28 days. Showing the cost earlier is worth "
+        "about *€\u202f84\u202fk a month*, the largest of the five opportunities below.",
         value=84_000.0,
         low=52_000.0,
         high=113_000.0,

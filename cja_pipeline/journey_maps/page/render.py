@@ -42,7 +42,7 @@ def render(journey_map: pd.DataFrame, segment: str = "all", *, language: str | N
     """
     chosen = journey_map[journey_map["segment"] == segment]
     require_sums(chosen)
-    page = read_map(journey_map, segment)
+    page = read_map(journey_map, segment).bounded()
     words = load_labels(language or page.text("header", "language", "en"))
     html = _environment().get_template("page.html.j2").render(context(page, words))
     html = re.sub(r"\n\s*\n+", "\n", html)
@@ -58,7 +58,7 @@ def context(page: Map, words: Labels) -> dict[str, Any]:
     """Everything the templates place, as ready text and numbers."""
     return {
         "t": words,
-        "rich": lambda text: emphasised(text),
+        "rich": emphasised,
         "policy": POLICY,
         "language": words.language,
         "direction": words.direction,

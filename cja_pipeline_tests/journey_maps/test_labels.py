@@ -1,0 +1,84 @@
+"""Both shipped languages are complete, and further ones can be added by file."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from cja_pipeline.config import ConfigError
+from cja_pipeline.journey_maps import labels as module
+from cja_pipeline.journey_maps.labels import flatten, load_labels
+from cja_pipeline.settings import get_settings
+
+ROOM = Path(module.__file__).parent
+
+
+def words(language: str) -> dict[str, str]:
+    data = yaml.safe_load((module.SHIPPED / f"{language}.yml").read_text(encoding="utf-8"))
+    data.pop("formats")
+    return flatten(data, module.SHIPPED)
+
+
+def test_both_languages_have_the_same_keys_and_the_same_names_in_them() -> None:
+    english, german = words("en"), words("de")
+    assert set(english) == set(german)
+    for key, text in english.items():
+        assert set(re.findall(r"\{\w+\}", text)) == set(re.findall(r"\{\w+\}", german[key])), key
+        assert text.count("*") == german[key].count("*"), key
+
+
+def test_both_languages_have_the_same_formats() -> None:
+    formats = [
+        yaml.safe_load((module.SHIPPED / f"{name}.yml").read_text(encoding="utf-8"))["formats"]
+        for name in ("en", "de")
+    ]
+    assert set(formats[0]) == set(formats[1])
+    assert all(len(form[key]) == 12 for form in formats for key in ("months", "months_short"))
+
+
+def test_every_word_that_the_page_asks_for_by_name_exists() -> None:
+    known = set(words("en"))
+    source = "\n".join(
+        path.read_text(encoding="utf-8") for path in ROOM.rglob("*") if path.suffix in (".py", ".j2")
+    )
+    asked = set(re.findall(r"\b(?:t|words|context\.words)\(\s*['\"]([a-z_]+\.[a-z_]+)['\"]", source))
+    assert len(asked) > 60
+    assert asked <= known
+
+
+def test_a_file_of_the_user_adds_a_language_and_english_fills_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels" / "fr.yml").write_text("stage: {purchase: Achat}\nformats: {decimal: ','}\n")
+    monkeypatch.setattr(get_settings(), "config", tmp_path)
+    french = load_labels("fr")
+    assert french("stage.purchase") == "Achat"
+    assert french("stage.retention") == "Retention"
+    assert french.formats.number(1.5, 1) == "1,5"
+
+
+@pytest.mark.parametrize("content", ["stage: [a, b]", "stage: {purchase: 7}", "- x", "a: {b"])
+def test_a_wrong_file_is_named_in_the_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str
+) -> None:
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels" / "fr.yml").write_text(content)
+    monkeypatch.setattr(get_settings(), "config", tmp_path)
+    with pytest.raises(ConfigError, match=r"fr\.yml"):
+        load_labels("fr")
+
+
+@pytest.mark.parametrize("language", ["xx", "../en", "EN", ""])
+def test_an_unknown_language_is_an_error(language: str) -> None:
+    with pytest.raises(ConfigError):
+        load_labels(language)
+
+
+def test_a_labels_file_cannot_reach_into_objects() -> None:
+    loaded = load_labels("en")
+    assert module._fill("{n.__class__} {n}", {"n": "x"}) == "{n.__class__} x"
+    assert loaded.name("topic", "{0}", "") == "{0}"
