@@ -149,3 +149,23 @@ def versions(landing: Path) -> dict[tuple[str, str], dict[str, Any]]:
         for folder in folders(landing, "hubspot", "contacts")
         for record in lines(folder)
     }
+
+
+def test_every_record_that_was_offered_is_landed(world: Path, tmp_path: Path) -> None:
+    """Per stream and day, landed and rejected rows are the number that the world's truth says was offered."""
+    import duckdb
+
+    later = dt.datetime.combine(HISTORY.end, dt.time(), tzinfo=dt.UTC) + dt.timedelta(days=60)
+    for config in load_sources().values():
+        pull(config, HISTORY, later, tmp_path, world=world, time_zone=ZONE)
+    landed = {}
+    for folder in folders(tmp_path):
+        if manifest := read_manifest(folder):
+            landed[manifest.vendor, manifest.stream, manifest.dt] = manifest.offered
+    truth = duckdb.execute(
+        "SELECT source, stream, day::VARCHAR, offered FROM read_parquet(?) "
+        "WHERE source <> 'hubspot' AND day BETWEEN ? AND ?",
+        [str(world / "truth" / "counts.parquet"), HISTORY.start, HISTORY.end],
+    ).fetchall()
+    assert len(truth) >= 3 * DAYS
+    assert [row for row in truth if landed.get(row[:3], 0) != row[3]] == []
