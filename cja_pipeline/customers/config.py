@@ -88,6 +88,7 @@ class SessionRules(StrictModel):
     engaged_page_views: int = Field(ge=1)
     bot_page_views: int = Field(ge=10)
     bot_events_per_minute: int = Field(ge=10)
+    bot_silent_page_views: int = Field(ge=5)
 
 
 class TouchpointType(StrictModel):
@@ -164,6 +165,7 @@ class EmailRules(StrictModel):
     ignore_plus: list[str]
     same_domain: dict[str, str]
     misspelt: dict[str, str]
+    misspelt_endings: dict[str, str]
     role_names: list[str]
     junk_domains: list[str]
     own_domains: list[str]

@@ -102,11 +102,12 @@ rated as (
         p.currency as reporting_currency,
         case
             when b.original_currency = p.currency then 1.0
-            when b.exchange_rate > 0 then b.exchange_rate
+            -- XXX is the code for no currency at all
+            when b.exchange_rate > 0 and b.original_currency <> 'XXX' then b.exchange_rate
         end as rate,
         case
             when b.gross is null then 'missing_amount'
-            when b.original_currency is null then 'missing_currency'
+            when b.original_currency is null or b.original_currency = 'XXX' then 'missing_currency'
             when b.original_currency = p.currency or b.exchange_rate > 0 then 'ok'
             else 'missing_exchange_rate'
         end as money_status

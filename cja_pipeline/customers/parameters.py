@@ -83,6 +83,7 @@ def _params(wh: Warehouse, as_of: dt.datetime) -> dict[str, object]:
         "engaged_page_views": sessions.engaged_page_views,
         "bot_page_views": sessions.bot_page_views,
         "bot_events_per_minute": sessions.bot_events_per_minute,
+        "bot_silent_page_views": sessions.bot_silent_page_views,
         "lookback_days": windows.lookback_days,
         "repeat_days": windows.repeat_days,
         "churn_days": windows.churn_days,

@@ -20,14 +20,17 @@ if TYPE_CHECKING:
     from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
 _WORD = re.compile(r"[\w'’-]+")
+_SENTENCE = re.compile(r"[^.!?\n]+[.!?]*")
+_EMOJI = re.compile(r"[\u2600-\u27bf\U0001f300-\U0001faff]")
 NEGATION_REACH = 3  # words before a valued word in which a negation turns it
 NEGATION_FACTOR = -0.74  # as in VADER: "not good" is less bad than "bad"
 SQUEEZE = 15.0  # VADER's normalisation constant
-MANY_WORDS = 5  # a text this long without any known small word is in none of the known languages
+MANY_WORDS = 5  # a text this long with less than two small words of a language is hardly in that language
 
 
 class German(StrictModel):
     words: dict[str, float]
+    phrases: dict[str, float]
     negations: list[str]
     boosters: dict[str, float]
 
@@ -72,8 +75,8 @@ class Reader:
         best = max(hits.values(), default=0)
         leaders = [language for language, count in hits.items() if count == best]
         said = declared.strip().lower()[:2] if declared and declared.strip() else None
-        if best == 0:
-            return None if len(words) >= MANY_WORDS else said or self._by_feeling(words)
+        if best == 0 or (best == 1 and len(words) >= MANY_WORDS):
+            return self._by_feeling(words) if len(words) >= MANY_WORDS or not said else said
         return said if said in leaders else leaders[0]
 
     def _by_feeling(self, words: list[str]) -> str | None:
@@ -91,8 +94,12 @@ class Reader:
         language = self.language(text, declared)
         if language not in self.rules.languages:
             return None, "unsupported_language", language
-        score = self._german(text) if language == "de" else self._vader.polarity_scores(text)["compound"]
-        return round(float(score), 4), "scored", language
+        # sentence by sentence: a negation in one says nothing about the next
+        read = self._german if language == "de" else self._english
+        scores = [read(sentence) for sentence in _SENTENCE.findall(text)]
+        scores.append(self._english("".join(_EMOJI.findall(text))))
+        felt = [score for score in scores if score]
+        return round(sum(felt) / len(felt), 4) if felt else 0.0, "scored", language
 
     def topic(self, text: str | None) -> str:
         """The topic whose keywords occur most, ``other`` without any."""
@@ -110,10 +117,23 @@ class Reader:
         analyzer.lexicon.update(self.rules.english)
         return analyzer
 
-    def _german(self, text: str) -> float:
-        words = _words(text)
-        negations, boosters = set(self.rules.german.negations), self.rules.german.boosters
+    def _english(self, text: str) -> float:
+        return float(self._vader.polarity_scores(text)["compound"]) if text else 0.0
+
+    def _german(self, sentence: str) -> float:
+        total = sum(self._german_clause(clause) for clause in re.split(r"[,;:–]", sentence))
+        return total / math.sqrt(total * total + SQUEEZE)
+
+    def _german_clause(self, clause: str) -> float:
+        words = _words(clause)
+        said = " ".join(words)
         total = 0.0
+        for phrase, value in self.rules.german.phrases.items():
+            if phrase in said:
+                total += value
+                said = said.replace(phrase, "")
+        words = said.split()
+        negations, boosters = set(self.rules.german.negations), self.rules.german.boosters
         for place, word in enumerate(words):
             value = self._german_value(word)
             if not value:
@@ -124,7 +144,7 @@ class Reader:
             if any(other in negations for other in before):
                 value *= NEGATION_FACTOR
             total += value
-        return total / math.sqrt(total * total + SQUEEZE)
+        return total
 
     def _german_value(self, word: str) -> float:
         if word in self._german_exact:

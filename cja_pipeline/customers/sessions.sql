@@ -39,6 +39,7 @@ judged as (
             or t.orders > 0 as engaged,
         t.customer_rule = 'bot'
             or t.page_views > p.bot_page_views
+            or (t.page_views >= p.bot_silent_page_views and t.engagement_seconds < 1)
             or t.events > p.bot_events_per_minute * greatest(
                 1.0, cast(date_diff('second', t.started_at, t.ended_at) as double) / 60
             ) as is_bot

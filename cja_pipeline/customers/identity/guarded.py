@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import operator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -108,19 +110,22 @@ class Guarded:
         import pandas as pd
 
         people = self._people
-        for row in np.flatnonzero(wanted).tolist():
-            self._parent[row] = row
-            self._states[row] = State(
-                {int(people.crm[row])} - {-1}, {int(people.name[row])} - {-1}, {int(people.birth[row])} - {-1}
-            )
+        rows = np.flatnonzero(wanted)
+        self._parent = dict(zip(rows.tolist(), rows.tolist(), strict=True))
+        described = zip(people.crm[rows], people.name[rows], people.birth[rows], strict=True)
+        for row, codes in zip(rows.tolist(), described, strict=True):
+            self._states[row] = State(*({int(code)} if code >= 0 else set() for code in codes))
         judged: list[tuple[int, int, str, str, bool, str]] = []
         mine = uses[wanted[uses["row"].to_numpy()]].copy()
         # values in the order of their first record, so that nothing depends on the secret behind the keys
         mine["first"] = mine.groupby("node")["row"].transform("min")
         second = mine.groupby("node")["row"].transform("max")
         mine = mine.assign(last=second).sort_values(["strength", "first", "last", "key", "node", "row"])
-        for _, group in mine.groupby("node", sort=False):
-            self._judge(str(group["kind"].iloc[0]), str(group["key"].iloc[0]), group["row"].tolist(), judged)
+        ordered = mine[["node", "kind", "key", "row"]].itertuples(index=False, name=None)
+        for _, group in itertools.groupby(ordered, key=operator.itemgetter(0)):
+            uses_of_value = list(group)
+            _, kind, key, _ = uses_of_value[0]
+            self._judge(kind, key, [use[3] for use in uses_of_value], judged)
         labels = labels.copy()
         base = int(labels.max()) + 1
         for row in self._parent:

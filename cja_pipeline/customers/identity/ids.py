@@ -39,14 +39,18 @@ def assign(members: pd.DataFrame, previous: pd.DataFrame, keyring: Keyring) -> A
     held = members.merge(previous, on="record_key")
     held["is_known"] = ~held["kind"].isin(ANONYMOUS_KINDS)
     claims = held.groupby(["customer_id", "label"], as_index=False).agg(
-        records=("record_key", "size"), since=("since", "min"), is_known=("is_known", "max")
+        records=("record_key", "size"),
+        since=("since", "min"),
+        first=("first_seen_at", "min"),
+        is_known=("is_known", "max"),
     )
     # an id goes with the largest part of its records …
     claims = claims.sort_values(["customer_id", "records", "label"], ascending=[True, False, True])
     homes = claims.drop_duplicates("customer_id")
     # … and a group keeps one of the ids that go with it
     homes = homes.sort_values(
-        ["label", "is_known", "since", "records", "customer_id"], ascending=[True, False, True, False, True]
+        ["label", "is_known", "since", "first", "records", "customer_id"],
+        ascending=[True, False, True, True, False, True],
     )
     kept = homes.drop_duplicates("label").set_index("label")["customer_id"]
     labels = pd.Index(members["label"].unique())

@@ -72,7 +72,8 @@ class Normaliser:
         if found is None or found.count("@") != 1:
             return None
         local, domain = found.casefold().removeprefix("mailto:").split("@")
-        domain = domain.rstrip(".")
+        name, _, ending = domain.rstrip(".").rpartition(".")
+        domain = f"{name}.{self.rules.email.misspelt_endings.get(ending, ending)}"
         domain = self.rules.email.misspelt.get(domain, domain)
         domain = self.rules.email.same_domain.get(domain, domain)
         if not _LOCAL.fullmatch(local) or not _DOMAIN.fullmatch(domain):

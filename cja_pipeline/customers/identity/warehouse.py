@@ -51,8 +51,9 @@ def resolve_warehouse(
     members["customer_id"] = members["label"].map(assignment.customer_ids).astype(object)
     with wh.transaction():
         wh.write("customers.identity_links", _links(members, previous, moment))
-        wh.write("customers.visitor_map", _visitor_map(owners, devices, members, keyring))
-        wh.write("customers.customer_identifiers", _identifiers(prepared, members, keyring))
+        visitors = _visitor_map(owners, devices, members, keyring)
+        wh.write("customers.visitor_map", visitors)
+        wh.write("customers.customer_identifiers", _identifiers(prepared, members, visitors, keyring))
         wh.write("customers.identity_evidence", _evidence(clusters, people))
         _append_log(wh, assignment, moment)
     return _figures(members, owners, clusters, assignment)
@@ -135,7 +136,9 @@ def _visitor_map(
     )[["visitor_id", "visitor_key", "customer_id", "share", "rule", *consents]]
 
 
-def _identifiers(prepared: Prepared, members: pd.DataFrame, keyring: Keyring) -> pd.DataFrame:
+def _identifiers(
+    prepared: Prepared, members: pd.DataFrame, visitors: pd.DataFrame, keyring: Keyring
+) -> pd.DataFrame:
     """Keyed identifiers of every customer, those that name a record (profile, cookie, handle) included."""
     import pandas as pd
 
@@ -143,20 +146,18 @@ def _identifiers(prepared: Prepared, members: pd.DataFrame, keyring: Keyring) ->
         members.iloc[: len(prepared.people)], left_on="row", right_index=True, suffixes=("", "_record")
     )
     values = values.rename(columns={"kind": "identifier_type", "key": "identifier_hash"})
-    named = members[members["kind"].isin(["profile", "author", "visitor"])]
-    own = named.assign(
-        identifier_type=named["kind"].map(
-            {"profile": "profile_id", "author": "author_id", "visitor": "cookie"}
-        )
-    )
+    named = members[members["kind"].isin(["profile", "author"])]
+    own = named.assign(identifier_type=named["kind"] + "_id")
     own["identifier_hash"] = [
         keyring.of(kind, key.partition(":")[2])
         for kind, key in zip(own["identifier_type"], own["record_key"], strict=True)
     ]
+    cookies = members[members["kind"] == "visitor"].assign(identifier_type="cookie")
+    keys = visitors.set_index("visitor_id")["visitor_key"]
+    cookies["identifier_hash"] = cookies["record_key"].str.removeprefix("visitor:").map(keys)
     columns = ["customer_id", "identifier_type", "identifier_hash", "source"]
-    both = pd.concat([values, own])[[*columns, "first_seen_at", "last_seen_at"]]
-    found = both.groupby(columns, as_index=False).agg({"first_seen_at": "min", "last_seen_at": "max"})
-    return found
+    both = pd.concat([values, own, cookies])[[*columns, "first_seen_at", "last_seen_at"]]
+    return both.groupby(columns, as_index=False).agg({"first_seen_at": "min", "last_seen_at": "max"})
 
 
 def _evidence(clusters: Clusters, people: pd.DataFrame) -> pd.DataFrame:
