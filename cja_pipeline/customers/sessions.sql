@@ -29,6 +29,11 @@ with totals as (
     left join customers.channel_map m on m.traffic_key = a.traffic_key
     group by a.session_id
 ),
+-- shops that do not measure time in the foreground cannot tell machines by its absence
+measured as (
+    select coalesce(max(engagement_ms), 0) > 0 as has_engagement
+    from customers.web_activity
+),
 judged as (
     select
         t.*,
@@ -39,12 +44,13 @@ judged as (
             or t.orders > 0 as engaged,
         t.customer_rule = 'bot'
             or t.page_views > p.bot_page_views
-            or (t.page_views >= p.bot_silent_page_views and t.engagement_seconds < 1)
+            or (m.has_engagement and t.page_views >= p.bot_silent_page_views and t.engagement_seconds < 1)
             or t.events > p.bot_events_per_minute * greatest(
                 1.0, cast(date_diff('second', t.started_at, t.ended_at) as double) / 60
             ) as is_bot
     from totals t
     cross join config.params p
+    cross join measured m
 )
 select
     j.session_id,

@@ -150,7 +150,7 @@ def shared() -> Warehouse:
     return wh
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(events_strategy, st.randoms(use_true_random=False))
 def test_as_brute_force(shared: Warehouse, drawn: list, shuffler: random.Random) -> None:
     events = [
@@ -237,15 +237,19 @@ def test_order_reported_twice_counts_once_and_pages_are_in_order() -> None:
 
 
 def test_machines_are_marked() -> None:
-    flood = [
-        {"visitor_id": "bot", "occurred_at": at("2 10:00") + dt.timedelta(milliseconds=100 * step)}
-        for step in range(300)
-    ]
-    person = [
-        {"visitor_id": "human", "occurred_at": at("2 10:00") + dt.timedelta(seconds=20 * step)}
-        for step in range(60)
-    ]
-    wh = warehouse(web_events=[*flood, *person])
+    def hits(visitor: str, count: int, pause: float, engagement: int | None = None) -> list[dict]:
+        steps = [dt.timedelta(seconds=pause * step) for step in range(count)]
+        return [
+            {"visitor_id": visitor, "occurred_at": at("2 10:00") + step, "engagement_ms": engagement}
+            for step in steps
+        ]
+
+    flood, silent, reader = hits("flood", 300, 0.1), hits("silent", 31, 3), hits("reader", 60, 20, 9000)
+    query = "SELECT events, is_bot FROM customers.sessions ORDER BY 1"
+    wh = warehouse(web_events=[*flood, *silent, *reader])
     sessions(wh)
-    rows = wh.sql("SELECT events, is_bot FROM customers.sessions ORDER BY 1").fetchall()
-    assert rows == [(60, False), (300, True)]
+    assert wh.sql(query).fetchall() == [(31, True), (60, False), (300, True)]
+    # where no time in the foreground is measured at all, silence says nothing
+    put(wh, "web_events", [*flood, *silent])
+    sessions(wh)
+    assert wh.sql(query).fetchall() == [(31, False), (300, True)]
