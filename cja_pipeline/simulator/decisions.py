@@ -3,8 +3,9 @@
 `depth` of a visit: 0 left at once, 1 looked around, 2 saw a product, 3 filled a cart, 4 began the checkout,
 5 gave the address, 6 gave the payment, 7 bought. Every decision draws its own uniform number, so that the
 world without a channel's effect, without an incident or without the experiment is known exactly (potential
-outcomes): `cause` is the channel without which the purchase would not have happened (-1: it would have happened
-anyway), `stopped` marks visits that an incident kept from buying, `nudged` those that only variant B sold to.
+outcomes): `cause` is the channel without which the purchase would not have happened (-1: it would have
+happened anyway), `stopped` marks visits that an incident kept from buying, `nudged` those that only variant B
+sold to.
 """
 
 from __future__ import annotations

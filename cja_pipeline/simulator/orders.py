@@ -127,6 +127,8 @@ def _fates(config, calendar, block, visits, table, rng) -> Table:  # type: ignor
     table["currency"] = np.array(by_country)[country].astype(np.int8)
     table["country"] = country.astype(np.int8)
     table["test"] = web & (rng.random(n) < spec.test)
+    if block.number == 0:  # every world has one
+        table["test"][np.flatnonzero(web)[2:3]] = True
     table["tag_fails"] = web & (rng.random(n) < spec.tag_failure)
     slow = (table["sales"] != 1) & (rng.random(n) < spec.slow_delivery)
     travel = np.where(

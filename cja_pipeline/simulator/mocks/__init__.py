@@ -7,6 +7,7 @@ HTTP the first segment of the path does (``http://127.0.0.1:8765/hubspot/crm/obj
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -20,6 +21,7 @@ from cja_pipeline.simulator.world import World
 
 from . import ga4, hubspot, klaviyo, meta
 
+SILENCE = 90.0  # seconds without an answer, for the fault `timeout` over HTTP
 Handler = Callable[[httpx.Request, World, dt.datetime], httpx.Response]
 VENDORS: dict[str, Handler] = {
     "ga4": ga4.handle,
@@ -86,8 +88,14 @@ def app(folder: Path, faults: str | None = None) -> Callable[..., Awaitable[None
                 break
         try:
             response = _dispatch(scope, body, folder, by_vendor)
-        except httpx.TransportError:
-            return  # the server closes the connection without an answer
+        except httpx.TransportError as error:
+            # an answer that never completes: the server closes the connection
+            if isinstance(error, httpx.TimeoutException):
+                await asyncio.sleep(SILENCE)
+            headers = [(b"content-type", b"application/json"), (b"content-length", b"1000")]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": "http.response.body", "body": b'{"', "more_body": True})
+            return
         kept = [(k.lower(), v) for k, v in response.headers.raw if k.lower() != b"transfer-encoding"]
         await send({"type": "http.response.start", "status": response.status_code, "headers": kept})
         await send({"type": "http.response.body", "body": response.content})

@@ -1,0 +1,81 @@
+"""Building: determinism, idempotence, refusal of nonsense, independence of blocks."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cja_pipeline.simulator import World, build_world
+from cja_pipeline.simulator.calendar import Calendar
+from cja_pipeline.simulator.config import world_config
+from cja_pipeline.simulator.people import blocks_of, make_people
+
+from .conftest import SIZE
+from .helpers import tree_hash
+
+TINY = {"customers": 60, "days": 5, "horizon_days": 2, "start": dt.date(2026, 3, 27)}
+
+
+def test_equal_arguments_give_equal_files(folder: Path, tmp_path: Path) -> None:
+    build_world(tmp_path / "again", **SIZE)
+    assert tree_hash(tmp_path / "again") == tree_hash(folder)
+
+
+def test_another_seed_gives_another_world(tmp_path: Path) -> None:
+    build_world(tmp_path / "a", seed=1, **TINY)
+    build_world(tmp_path / "b", seed=2, **TINY)
+    assert tree_hash(tmp_path / "a") != tree_hash(tmp_path / "b")
+
+
+def test_an_existing_world_is_kept_and_another_replaces_it(tmp_path: Path) -> None:
+    lines: list[str] = []
+    first = build_world(tmp_path / "w", seed=1, progress=lines.append, **TINY)
+    assert lines
+    count = len(lines)
+    assert build_world(tmp_path / "w", seed=1, progress=lines.append, **TINY) == first
+    assert len(lines) == count
+    stale = tmp_path / "w" / "stale"
+    stale.write_text("")
+    build_world(tmp_path / "w", seed=2, **TINY)
+    assert not stale.exists()
+
+
+def test_manifest_says_what_was_built(world: World) -> None:
+    manifest = world.manifest
+    assert manifest.start == SIZE["start"]
+    assert (manifest.end - manifest.start).days == SIZE["days"] - 1
+    assert (manifest.horizon_end - manifest.end).days == SIZE["horizon_days"]
+    assert manifest.numpy_version == np.__version__
+
+
+@pytest.mark.parametrize("wrong", [{"customers": 3}, {"days": 1}, {"horizon_days": -1}])
+def test_impossible_sizes_are_refused(tmp_path: Path, wrong: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="at least"):
+        build_world(tmp_path / "w", **(TINY | wrong))
+    assert not (tmp_path / "w").exists()
+
+
+def test_a_missing_world_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="no simulated world"):
+        World.open(tmp_path / "nothing")
+
+
+def test_a_block_of_people_does_not_depend_on_the_others() -> None:
+    config = world_config()
+    calendar = Calendar(config, dt.date(2026, 1, 1), 30, 5, "Europe/Berlin")
+    small, large = blocks_of(config, 5000), blocks_of(config, 9000)
+    assert small[0] == large[0]
+    one = make_people(config, calendar, 7, 0, *small[0])
+    two = make_people(config, calendar, 7, 0, *large[0])
+    assert all(np.array_equal(one.people[name], two.people[name]) for name in one.people)
+
+
+def test_business_days_follow_the_shops_clock() -> None:
+    calendar = Calendar(world_config(), dt.date(2026, 3, 28), 3, 1, "Europe/Berlin")
+    assert (np.diff(calendar.edges)[:3] / 3_600_000_000).tolist() == [24, 23, 24]
+    moments = calendar.moment(np.array([0.5, 1.0, 1.999]))
+    assert calendar.day_of(moments).tolist() == [0, 1, 1]
+    assert np.allclose(calendar.position(moments), [0.5, 1.0, 1.999], atol=1e-6)
