@@ -1,0 +1,87 @@
+"""What lies in the landing for one stream: complete days, their files and a digest that tells when they
+change."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cja_pipeline.sources.manifest import folders, read_manifest
+from cja_pipeline.sources.window import parse_time
+
+
+@dataclass(frozen=True)
+class File:
+    """A landed data file.
+
+    `rows` is what its manifest says; `landed_at` the logical time of its pull (naive UTC).
+    """
+
+    path: Path
+    name: str
+    day: dt.date
+    rows: int
+    bytes: int
+    sha256: str
+    landed_at: dt.datetime
+
+
+@dataclass
+class Day:
+    """A landed business day of a stream (for streams of changes: all pulls that ended on that day).
+
+    `kept` + `repeated` + `refused` rows are what the vendor offered; only `kept` ones are in the files.
+    """
+
+    day: dt.date
+    files: list[File] = field(default_factory=list)
+    kept: int = 0
+    repeated: int = 0
+    refused: int = 0
+    as_of: dt.datetime = dt.datetime(1970, 1, 1)  # noqa: DTZ001  (naive UTC, as in the warehouse)
+    notes: list[str] = field(default_factory=list)
+    _digest: list[list[str | int]] = field(default_factory=list)
+
+    @property
+    def fingerprint(self) -> str:
+        """Digest of the content: another value means that the day has to be loaded again."""
+        return hashlib.sha256(json.dumps(self._digest).encode()).hexdigest()[:32]
+
+    @property
+    def bytes(self) -> int:
+        return sum(file.bytes for file in self.files)
+
+    @property
+    def offered(self) -> int:
+        return self.kept + self.repeated + self.refused
+
+
+def landed_days(landing: Path, stream: str) -> dict[dt.date, Day]:
+    """All complete days of a stream such as ``ga4/events``, oldest first.
+
+    A folder without a readable manifest is not a finished landing and is left out.
+    """
+    vendor, name = stream.split("/")
+    found: dict[dt.date, Day] = {}
+    for folder in folders(landing, vendor, name):
+        manifest = read_manifest(folder)
+        if manifest is None:
+            continue
+        date = dt.date.fromisoformat(manifest.dt)
+        day = found.setdefault(date, Day(date))
+        as_of = parse_time(manifest.as_of).astimezone(dt.UTC).replace(tzinfo=None)
+        day.as_of = max(day.as_of, as_of)
+        day.kept += manifest.rows
+        day.repeated += manifest.duplicate_rows
+        day.refused += manifest.rejected_rows
+        day.notes += manifest.errors
+        for entry in manifest.files:
+            path = folder / entry.name
+            relative = path.relative_to(landing).as_posix()
+            size = path.stat().st_size if path.is_file() else -1
+            day.files.append(File(path, relative, date, entry.rows, max(size, 0), entry.sha256, as_of))
+            day._digest.append([relative, entry.sha256, size])
+    return dict(sorted(found.items()))

@@ -1,0 +1,30 @@
+-- HubSpot contacts -> versions of contacts.
+SELECT
+  raw.id AS contact_id,
+  coalesce(raw.properties.lastmodifieddate, raw.updatedAt) AS updated_at,
+  coalesce(raw.properties.createdate, raw.createdAt) AS created_at,
+  coalesce(raw.archived, 'false') AS archived,
+  raw.properties.email AS email,
+  raw.properties.phone AS phone,
+  raw.properties.mobilephone AS mobile,
+  raw.properties.firstname AS first_name,
+  raw.properties.lastname AS last_name,
+  raw.properties.date_of_birth AS birth_date,
+  raw.properties.address AS address,
+  raw.properties.city AS city,
+  raw.properties.zip AS postcode,
+  countries.code AS country,
+  lower(split_part(raw.properties.hs_language, '-', 1)) AS language,
+  lower(raw.properties.lifecyclestage) AS lifecycle_stage,
+  raw.properties.shop_login_id AS login_id,
+  raw.properties.loyalty_id AS loyalty_id,
+  raw.properties.referral_code AS referral_code,
+  raw.properties.referred_by_code AS referred_by_code,
+  raw.properties.hs_email_optout AS email_opt_out,
+  raw.properties.consent_analytics AS consent_analytics,
+  raw.properties.consent_marketing AS consent_marketing,
+  lower(raw.properties.hs_analytics_source) AS acquisition_source,
+  raw.properties.hs_merged_object_ids AS merged_contact_ids,
+  raw._dt, raw._source_file, raw._source_row, raw._landed_at, raw._record
+FROM raw
+LEFT JOIN config.country_names AS countries ON countries.name = raw.properties.country
