@@ -39,6 +39,7 @@ class _Lines(logging.Handler):
             f"  {found['group'][2:]:14} {found['step']:16} {found['rows']:>11,} rows "
             f"{found['cost'].seconds:>7.1f} s   {', '.join(notes)}",
             highlight=False,
+            soft_wrap=True,
         )
 
 

@@ -5,6 +5,7 @@ import base64
 import dagster as dg
 
 from cja_pipeline.orchestration.rooms import Report, room_asset
+from cja_pipeline.orchestration.schedules import fresh_by_six
 from cja_pipeline.settings import get_settings
 from cja_pipeline.warehouse import Warehouse
 
@@ -21,6 +22,7 @@ def journey_map_assets() -> list[dg.AssetsDefinition]:
             deps=deps,
             kinds=set(kinds),
             owner="team:customer-experience",
+            fresh=fresh_by_six(),
         )
 
     @drawn("scorecard", deps=["kpi_values", "findings"], kinds=frozenset({"duckdb", "dashboard"}))

@@ -38,28 +38,28 @@ def kpi_assets() -> list[dg.AssetsDefinition]:
         build_kpi_values(warehouse)
         return Report(metadata=headline_numbers(warehouse))
 
-    @measured("funnel", deps=["touchpoints"])
+    @measured("funnel", deps=["customers", "touchpoints"])
     def funnel(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
         """How many customers reach each step, and how many stop."""
         from cja_pipeline.kpis.journey_build import build_funnel
 
         return Report(metadata=build_funnel(warehouse))
 
-    @measured("paths", "transitions", "durations", deps=["touchpoints", "stage_spells"])
+    @measured("paths", "transitions", "durations", deps=["customers", "touchpoints", "stage_spells"])
     def paths(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
         """The ways customers take, and how long each part lasts."""
         from cja_pipeline.kpis.journey_build import build_paths
 
         return Report(metadata=build_paths(warehouse))
 
-    @measured("cohorts", deps=["orders"])
+    @measured("cohorts", deps=["customers", "orders"])
     def cohorts(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
         """Do new buyers come back, month by month."""
         from cja_pipeline.kpis.journey_build import build_cohorts
 
         return Report(metadata=build_cohorts(warehouse))
 
-    @measured("attribution", deps=["touchpoints", "orders", "media"])
+    @measured("attribution", deps=["customers", "touchpoints", "orders", "media"])
     def attribution(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
         """Which channel deserves the credit, by eight models."""
         from cja_pipeline.kpis.attribution import build_attribution

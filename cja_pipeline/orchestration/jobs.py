@@ -4,8 +4,6 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import dagster as dg
 
-from cja_pipeline.orchestration.partitions import daily
-
 if TYPE_CHECKING:  # Dagster does not export the type of what its own define_asset_job returns
     from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
@@ -18,7 +16,6 @@ def nightly_job() -> AssetJob:
     return dg.define_asset_job(
         NIGHTLY,
         selection=dg.AssetSelection.all(),
-        partitions_def=daily(),
         description="Pull, validate, merge, measure, draw and publish the last business day.",
         tags={"dagster/max_runtime": "7200"},
     )

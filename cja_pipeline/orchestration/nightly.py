@@ -3,7 +3,6 @@
 import datetime as dt
 import logging
 import os
-import shutil
 from importlib import resources
 from pathlib import Path
 
@@ -17,14 +16,18 @@ RANGE_END = "dagster/asset_partition_range_end"
 
 
 def dagster_home() -> Path:
-    """The folder with Dagster's run history; made with the shipped settings if `DAGSTER_HOME` names none."""
+    """The folder with Dagster's run history; made with the shipped settings if `DAGSTER_HOME` names none.
+
+    The settings are those of the project's own ``dagster.yaml`` with the home folder's place in them, so
+    that `cja` and Dagster's commands share one history.
+    """
     if "DAGSTER_HOME" not in os.environ:
         home = get_settings().prepare().home / "dagster"
         home.mkdir(exist_ok=True, mode=0o700)
         shipped = resources.files("cja_pipeline.orchestration")
         for name in ("dagster.yaml", "workspace.yaml"):
-            with resources.as_file(shipped / name) as source:
-                shutil.copyfile(source, home / name)
+            text = (shipped / name).read_text(encoding="utf-8")
+            (home / name).write_text(text.replace(".cja/dagster", str(home)), encoding="utf-8")
         os.environ["DAGSTER_HOME"] = str(home)
     return Path(os.environ["DAGSTER_HOME"])
 

@@ -6,6 +6,7 @@ worth telling. Opening, checking, counting, timing and reporting happen here, on
 
 import inspect
 import logging
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -46,6 +47,7 @@ def room_asset(
     by_day: bool = False,
     retry: dg.RetryPolicy | None = None,
     own_checks: Mapping[str, str] | None = None,
+    fresh: dg.FreshnessPolicy | None = None,
 ) -> Callable[[Body], dg.AssetsDefinition]:
     """Make an asset: named after its body, described by its docstring, checked by the suites of its tables.
 
@@ -61,19 +63,6 @@ def room_asset(
             for check, text in (own_checks or {}).items()
         ]
 
-        @dg.asset(
-            name=name,
-            group_name=group,
-            description=inspect.getdoc(body),
-            deps=list(deps),
-            kinds=kinds,
-            owners=[owner],
-            metadata=definition_metadata(list(tables)),
-            partitions_def=daily() if by_day else None,
-            backfill_policy=dg.BackfillPolicy.single_run() if by_day else None,
-            retry_policy=retry,
-            check_specs=specs,
-        )
         def step(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult:
             meter = Meter()
             with store.open() as warehouse:
@@ -88,7 +77,24 @@ def room_asset(
                 check_results=results,
             )
 
-        return step
+        with warnings.catch_warnings():
+            # single-run backfills are beta in Dagster and what a range of days needs
+            warnings.simplefilter("ignore", dg.BetaWarning)
+            asset = dg.asset(
+                name=name,
+                group_name=group,
+                description=inspect.getdoc(body),
+                deps=list(deps),
+                kinds=kinds,
+                owners=[owner],
+                metadata=definition_metadata(list(tables)),
+                partitions_def=daily() if by_day else None,
+                backfill_policy=dg.BackfillPolicy.single_run() if by_day else None,
+                retry_policy=retry,
+                freshness_policy=fresh,
+                check_specs=specs,
+            )
+            return asset(step)
 
     return decorate
 

@@ -1,7 +1,10 @@
 """The night: 04:00 in the shop's time zone, clear of both clock changes, on by default."""
 
+import datetime as dt
+
 import dagster as dg
 
+from cja_pipeline.config import shop
 from cja_pipeline.orchestration.jobs import AssetJob
 
 NIGHT_HOUR = 4
@@ -16,4 +19,11 @@ def nightly_schedule(job: AssetJob) -> dg.ScheduleDefinition:
         hour_of_day=NIGHT_HOUR,
         minute_of_hour=0,
         default_status=dg.DefaultScheduleStatus.RUNNING,
+    )
+
+
+def fresh_by_six() -> dg.FreshnessPolicy:
+    """What people read must have been made anew between midnight and 06:00 of the shop's day."""
+    return dg.FreshnessPolicy.cron(
+        deadline_cron="0 6 * * *", lower_bound_delta=dt.timedelta(hours=6), timezone=shop().time_zone
     )
