@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Any
 
-from cja_pipeline.kpis.friction_stats import dispersion, slumps, standing_gaps
+from cja_pipeline.kpis.friction_cells import incidents, spread, standing, worth
 from cja_pipeline.kpis.friction_words import with_words
 from cja_pipeline.kpis.journey_config import Friction
 from cja_pipeline.kpis.journey_params import ensure_journeys, model_text
@@ -18,12 +18,10 @@ from cja_pipeline.warehouse import Warehouse
 
 if TYPE_CHECKING:
     import numpy as np
-    import pandas as pd
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
 
-EVERYBODY = "all"
 Row = dict[str, Any]
 
 
@@ -38,12 +36,12 @@ def build_friction(wh: Warehouse) -> int:
     rows: list[Row] = []
     last = wh.scalar("SELECT max(day) FROM visit_steps")
     if last is not None:
-        worth = _worth(wh, steps, last, settings.window_days)
-        spread = _spread(wh, steps, last, settings)
-        standing = _standing(wh, steps, last, settings, spread)
-        incidents = _incidents(wh, steps, last, settings, spread)
-        rows = [*_judged(standing, settings), *_related(_judged(incidents, settings))]
-        rows = [_with_loss(row, worth, settings) for row in rows]
+        value = worth(wh, steps, last, settings.window_days)
+        spreads = spread(wh, steps, last, settings)
+        slumped = _related(_judged(incidents(wh, steps, last, settings, spreads), settings))
+        standing_rows = standing(wh, steps, last, settings, spreads, _days_of(slumped))
+        rows = [*_judged(standing_rows, settings), *slumped]
+        rows = [_with_loss(row, value, settings) for row in rows]
         rows.sort(key=lambda r: (r["status"] != "proven", r["status"] == "unclear", -r["lost_per_month"]))
         rows = with_words(wh, rows[: settings.keep], config)
     wh.execute("DROP TABLE visit_steps")
@@ -52,153 +50,69 @@ def build_friction(wh: Warehouse) -> int:
     return wh.write("kpis.friction", pd.DataFrame(rows, columns=_COLUMNS))
 
 
-def _reached(frame: pd.DataFrame, by: list[str], sizes: list[int], steps: int) -> Floats:
-    """Visits that came at least to each step, shape (*sizes, steps), from rows of (*by, furthest, visits)."""
-    import numpy as np
-
-    cube = np.zeros((*sizes, steps))
-    places = tuple(frame[column].to_numpy(int) for column in by)
-    np.add.at(cube, (*places, frame["furthest"].to_numpy(int) - 1), frame["visits"].to_numpy(float))
-    return cube[..., ::-1].cumsum(axis=-1)[..., ::-1]
-
-
-def _worth(wh: Warehouse, steps: int, last: dt.date, days: int) -> Floats:
-    """Net revenue per visit that has come at least to each step."""
-    import numpy as np
-
-    frame = wh.df(
-        "SELECT furthest, count(*) AS visits, sum(value) AS value FROM visit_steps WHERE day > ? GROUP BY 1",
-        [last - dt.timedelta(days=days)],
-    )
-    visits = _reached(frame, [], [], steps)
-    money = _reached(frame.assign(visits=frame["value"]), [], [], steps)
-    return money / np.maximum(visits, 1)
-
-
-def _spread(wh: Warehouse, steps: int, last: dt.date, settings: Friction) -> list[float]:
-    """How much more the daily rate of each step varies than independent visits would."""
-    frame = wh.df(
-        "SELECT CAST(? AS DATE) - day AS ago, furthest, count(*) AS visits FROM visit_steps "
-        "WHERE day > ? GROUP BY 1, 2",
-        [last, last - dt.timedelta(days=settings.incident_window_days)],
-    )
-    reached = _reached(frame, ["ago"], [settings.incident_window_days], steps)
-    return [dispersion(reached[:, i], reached[:, i + 1]) for i in range(steps - 1)]
-
-
-def _standing(wh: Warehouse, steps: int, last: dt.date, settings: Friction, spread: list[float]) -> list[Row]:
-    """One row for every group and step with enough visits in the window, whether it loses or not."""
-    import pandas as pd
-
-    since, rows = last - dt.timedelta(days=settings.window_days - 1), []
-    for dimension in settings.dimensions:
-        alike = " || '/' || ".join(f"coalesce({t}, '')" for t in settings.within if t != dimension) or "''"
-        frame = wh.df(
-            f"SELECT {dimension} AS value, {alike} AS stratum, furthest, count(*) AS visits FROM visit_steps "
-            f"WHERE day >= ? AND {dimension} IS NOT NULL GROUP BY 1, 2, 3 ORDER BY 1, 2, 3",
-            [since],
-        )
-        frame["group"], values = pd.factorize(frame["value"])
-        frame["alike"], strata = pd.factorize(frame["stratum"])
-        if len(values) < 2:
-            continue
-        reached = _reached(frame, ["group", "alike"], [len(values), len(strata)], steps)
-        for step in range(steps - 1):
-            gap = standing_gaps(reached[:, :, step], reached[:, :, step + 1], spread[step])
-            for i in range(len(values)):
-                if gap.n[i] >= settings.min_sessions:
-                    place = {"kind": "standing", "step": step, "dimension": dimension, "value": values[i]}
-                    found = {name: float(getattr(gap, name)[i]) for name in gap._fields}
-                    rows.append(place | found | {"since": since, "until": last})
-    return rows
-
-
-def _incidents(
-    wh: Warehouse, steps: int, last: dt.date, settings: Friction, spread: list[float]
-) -> list[Row]:
-    """Runs of days below the usual level, of every group with enough visits and of everybody."""
-    import numpy as np
-    import pandas as pd
-    from scipy.special import ndtr
-
-    days = settings.incident_window_days
-    since, rows, judged = last - dt.timedelta(days=days - 1), [], 0
-    for dimension in (EVERYBODY, *settings.dimensions):
-        value = "'all'" if dimension == EVERYBODY else dimension
-        frame = wh.df(
-            f"SELECT {value} AS value, day - CAST(? AS DATE) AS place, furthest, count(*) AS visits "
-            f"FROM visit_steps WHERE day >= ? AND {value} IS NOT NULL GROUP BY 1, 2, 3 ORDER BY 1, 2, 3",
-            [since, since],
-        )
-        frame["group"], values = pd.factorize(frame["value"])
-        reached = _reached(frame, ["group", "place"], [len(values), days], steps)
-        everybody = reached.sum(axis=0)
-        # a channel's or a page's visits are not compared with the rest when they are nearly all there is
-        for i in np.flatnonzero(reached[:, :, 0].sum(axis=1) >= settings.min_sessions):
-            others = everybody - reached[i]
-            alone = dimension == EVERYBODY or len(values) == 1
-            for step in range(steps - 1):
-                found, tried = slumps(
-                    reached[i, :, step],
-                    reached[i, :, step + 1],
-                    None if alone else others[:, step],
-                    None if alone else others[:, step + 1],
-                    max_days=settings.incident_max_days,
-                    min_n=settings.incident_min_sessions,
-                    spread=spread[step],
-                )
-                judged += tried
-                for s in found:
-                    place = {"kind": "incident", "step": step, "dimension": dimension, "value": values[i]}
-                    figures = s._asdict() | {"p_value": float(ndtr(-s.z))}
-                    span = {
-                        "since": since + dt.timedelta(days=s.first),
-                        "until": since + dt.timedelta(days=s.last),
-                    }
-                    rows.append(place | figures | span)
-    return [row | {"judged": judged} for row in rows]
-
-
 def _judged(rows: list[Row], settings: Friction) -> list[Row]:
-    """Add q-values over everything looked at; keep gaps of some size, mark the proven ones."""
+    """Add q-values; keep gaps of some size, mark the proven ones.
+
+    Standing gaps are one family of hypotheses. The runs of days of each dimension are a family of their own
+    (thousands, most of them silent: they count as hypotheses with p = 1) with a stricter limit.
+    """
     from cja_pipeline.kpis.stats import benjamini_hochberg
 
-    if not rows:
-        return []
-    # runs that were judged and not even suspicious count, too: as hypotheses with p = 1
-    silent = max(rows[0].get("judged", len(rows)) - len(rows), 0)
-    q = benjamini_hochberg([row["p_value"] for row in rows] + [1.0] * silent)[: len(rows)]
+    families: dict[str, list[Row]] = {}
+    for row in rows:
+        families.setdefault(row["dimension"] if row["kind"] == "incident" else "", []).append(row)
     kept = []
-    for row, q_value in zip(rows, q, strict=True):
-        proven = bool(q_value < settings.max_q)
-        # an unproven gap is worth a look only where chance alone would rarely show it
-        if row["expected"] - row["observed"] >= settings.min_gap and (
-            proven or (row["kind"] == "standing" and row["p_value"] < 0.05)
-        ):
-            kept.append(row | {"q_value": float(q_value), "status": "proven" if proven else "unclear"})
+    for family in families.values():
+        silent = family[0].get("judged", len(family)) - len(family)
+        q_values = benjamini_hochberg([row["p_value"] for row in family] + [1.0] * silent)
+        for row, q in zip(family, q_values, strict=False):
+            standing_one = row["kind"] == "standing"
+            proven = bool(q < (settings.max_q if standing_one else settings.incident_max_q))
+            # an unproven gap is worth a look only where chance alone would rarely show it
+            suspicious = proven or (standing_one and row["p_value"] < 0.05)
+            if suspicious and row["expected"] - row["observed"] >= settings.min_gap:
+                kept.append(row | {"q_value": float(q), "status": "proven" if proven else "unclear"})
     return kept
 
 
 def _related(rows: list[Row]) -> list[Row]:
-    """Of incidents that overlap at one step the clearest is the finding; the others show the same thing."""
-    rows = sorted(rows, key=lambda r: -r["z"])
-    for i, row in enumerate(rows):
-        for clearer in rows[:i]:
-            same_time = row["since"] <= clearer["until"] and row["until"] >= clearer["since"]
-            if clearer["status"] == "proven" and clearer["step"] == row["step"] and same_time:
-                row["status"] = "related"
-    return rows
+    """Of incidents that overlap at one step the clearest is the finding; other groups show the same thing.
+
+    A run of the same group is told once, whichever sign (going on, errors) shows it more clearly.
+    """
+    kept: list[Row] = []
+    for row in sorted(rows, key=lambda r: (-r["z"], r["dimension"], r["value"])):
+        same_days = [
+            clearer
+            for clearer in kept
+            if clearer["step"] == row["step"]
+            and row["since"] <= clearer["until"]
+            and row["until"] >= clearer["since"]
+        ]
+        if any((o["dimension"], o["value"]) == (row["dimension"], row["value"]) for o in same_days):
+            continue
+        kept.append(row | {"status": "related"} if same_days else row)
+    return kept
 
 
-def _with_loss(row: Row, worth: Floats, settings: Friction) -> Row:
+def _days_of(incidents: list[Row]) -> dict[int, set[dt.date]]:
+    """Days of incidents by step: they are a loss of their own and no part of a standing one."""
+    found: dict[int, set[dt.date]] = {}
+    for row in incidents:
+        days = (row["until"] - row["since"]).days + 1
+        found.setdefault(row["step"], set()).update(row["since"] + dt.timedelta(days=i) for i in range(days))
+    return found
+
+
+def _with_loss(row: Row, value: Floats, settings: Friction) -> Row:
     gap = row["expected"] - row["observed"]
-    value = row["n"] * float(worth[row["step"] + 1])
+    money = row["n"] * float(value[row["step"] + 1])
     monthly = 30 / settings.window_days if row["kind"] == "standing" else 1.0
     return row | {
-        "lost_revenue": gap * value,
-        "lost_low": (gap - 1.96 * row["se"]) * value,
-        "lost_high": (gap + 1.96 * row["se"]) * value,
-        "lost_per_month": gap * value * monthly,
+        "lost_revenue": gap * money,
+        "lost_low": (gap - 1.96 * row["se"]) * money,
+        "lost_high": (gap + 1.96 * row["se"]) * money,
+        "lost_per_month": gap * money * monthly,
     }
 
 

@@ -28,15 +28,35 @@ seen AS (
 ),
 people AS (
     SELECT
-        cut_day,
-        customer_id,
+        s.cut_day,
+        s.customer_id,
+        -- known by name and ordered before this window: both go with mails and surveys, and with ordering
+        coalesce(min(c.known_on) <= s.cut_day - CAST($feature_days AS INTEGER), FALSE) AS is_known,
+        coalesce(min(c.bought_on) <= s.cut_day - CAST($feature_days AS INTEGER), FALSE) AS bought_earlier,
         count(CASE WHEN NOT later AND touchpoint_type = 'visit' THEN 1 END) AS visits,
         count(CASE WHEN NOT later AND touchpoint_type = 'product_view' THEN 1 END) AS products,
         max(CASE WHEN NOT later AND touchpoint_type = 'add_to_cart' THEN 1 ELSE 0 END) AS carted,
         max(CASE WHEN NOT later AND is_order THEN 1 ELSE 0 END) AS bought,
         max(CASE WHEN later AND is_order THEN 1 ELSE 0 END) AS ordered
-    FROM seen
-    GROUP BY cut_day, customer_id
+    FROM seen AS s
+    LEFT JOIN (
+        SELECT
+            coalesce(l.customer_id, o.customer_id) AS customer_id,
+            l.known_on,
+            o.bought_on
+        FROM (
+            SELECT customer_id, CAST(min(first_seen_at) AS DATE) AS known_on
+            FROM customers.identity_links
+            WHERE kind IN ('contact', 'profile', 'login')
+            GROUP BY customer_id
+        ) AS l
+        FULL OUTER JOIN (
+            SELECT customer_id, min(business_date) AS bought_on
+            FROM customers.orders
+            GROUP BY customer_id
+        ) AS o ON o.customer_id = l.customer_id
+    ) AS c ON c.customer_id = s.customer_id
+    GROUP BY s.cut_day, s.customer_id
     HAVING count(CASE WHEN NOT later THEN 1 END) > 0
 ),
 features AS (
@@ -56,11 +76,20 @@ SELECT
     f.feature,
     -- equally active before: same moment, visits, products looked at, cart, order
     dense_rank() OVER (
-        ORDER BY p.cut_day, least(p.visits, 6), least(p.products, 6), p.carted, p.bought
+        ORDER BY
+            p.cut_day, p.is_known, p.bought_earlier, least(p.visits, 6), least(p.products, 6), p.carted, p.bought
     ) AS stratum,
     count(*) AS customers,
     sum(p.ordered) AS ordered
 FROM people AS p
 INNER JOIN features AS f ON f.cut_day = p.cut_day AND f.customer_id = p.customer_id
-GROUP BY f.feature, p.cut_day, least(p.visits, 6), least(p.products, 6), p.carted, p.bought
+GROUP BY
+    f.feature,
+    p.cut_day,
+    p.is_known,
+    p.bought_earlier,
+    least(p.visits, 6),
+    least(p.products, 6),
+    p.carted,
+    p.bought
 ORDER BY f.feature, stratum

@@ -107,6 +107,7 @@ def _associations(wh: Warehouse, config: Insights) -> list[dict[str, Any]]:
 
     from cja_pipeline.kpis.stats import benjamini_hochberg
 
+    wh.ensure("customers.identity_links")  # without any, everybody counts as unknown
     counts = wh.df(
         model_text("insight_features"),
         {"feature_days": config.feature_days, "outcome_days": config.outcome_days},

@@ -25,7 +25,7 @@ Model = Literal[
 ]
 
 VisitTrait = Literal[
-    "device", "browser", "os", "landing_page", "product_page", "channel", "country", "visitor"
+    "device", "browser", "os", "landing_page", "landing_kind", "product_page", "channel", "country", "visitor"
 ]
 
 
@@ -90,9 +90,10 @@ class Friction(StrictModel):
     dimensions: list[VisitTrait]
     within: list[VisitTrait]
     min_sessions: int = Field(ge=20)
-    incident_min_sessions: int = Field(ge=20)
+    incident_min_sessions: int = Field(ge=5)
     min_gap: float = Field(ge=0)
     max_q: float = Field(gt=0, lt=1)
+    incident_max_q: float = Field(gt=0, lt=1)
     keep: int = Field(ge=1)
 
 

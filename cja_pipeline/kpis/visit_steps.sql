@@ -36,6 +36,8 @@ SELECT
     g.browser,
     g.os,
     v.landing_page,
+    -- kind of the first page: a visit that begins on a product has seen one, so only alike beginnings compare
+    split_part(coalesce(v.landing_page, ''), '/', 2) AS landing_kind,
     g.product_page,
     v.channel,
     v.country,
