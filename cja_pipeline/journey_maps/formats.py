@@ -178,13 +178,14 @@ class Formats:
         dot = "." if self.day_first_dot else ""
         return f"{day.day}{dot} {month}" + (f" {day.year}" if year else "")
 
-    def dates(self, start: dt.date | None, end: dt.date | None) -> str:
+    def dates(self, start: dt.date | None, end: dt.date | None, *, short: bool = False) -> str:
         """``24 October – 20 November 2026``; the year is written once where it is the same."""
         if start is None or end is None:
             return NOTHING
         if start == end:
-            return self.date(end)
-        return f"{self.date(start, year=start.year != end.year)} {DASH} {self.date(end)}"
+            return self.date(end, short=short)
+        first = self.date(start, short=short, year=start.year != end.year)
+        return f"{first} {DASH} {self.date(end, short=short)}"
 
     def moment(self, at: dt.datetime | None) -> str:
         """``21 Nov 2026, 02:41`` in whatever zone the value is."""

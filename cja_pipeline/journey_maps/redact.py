@@ -25,7 +25,7 @@ _MARKS = re.compile(
 
 _EMAIL = re.compile(r"[^\s@<>()\[\],;:\"]{1,64}\s?(?:@|\(at\)|\[at\]|＠)\s?[^\s@<>()\[\],;:\"]{1,190}", re.I)
 _LINK = re.compile(r"(?:https?://|www\.)\S+", re.I)
-_HANDLE = re.compile(r"(?<![\w@])@[\w.]{2,50}")
+_HANDLE = re.compile(r"\S*[@＠]\S*")  # whatever is left with an at sign
 _IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?:\s?[A-Z0-9]{2,4}){3,8}\b")
 # anything with five digits or more once its separators are taken out: phones, orders, cards, postcodes
 _DIGITS = re.compile(r"(?<![\w])[+#(]?\d(?:[\s\-./()\u202f\u00a0]*\d){4,}")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cja_pipeline.journey_maps.redact import MASK, QUOTE_LIMIT, clean, quote, redact
+from cja_pipeline.journey_maps.redact import QUOTE_LIMIT, clean, quote, redact
 
 CANARIES = [
     ("Write to jane.doe+shop@example.co.uk please", "jane.doe"),
@@ -74,4 +74,4 @@ def test_text_is_cleaned_of_what_changes_other_text() -> None:
 def test_any_text_gives_a_short_quote_or_none(text: str) -> None:
     shown = quote(text)
     assert len(shown) <= QUOTE_LIMIT
-    assert "@" not in shown or MASK in shown or " @ " in f" {shown} "
+    assert "@" not in shown

@@ -15,7 +15,8 @@ def credit(page: Map, words: Labels) -> dict[str, Any] | None:
     rows = [row for row in page.section("attribution") if row.item != "total" and row.value is not None]
     if not rows:
         return None
-    ends = [value for row in rows for value in (row.value, row.high, row.target) if value is not None]
+    drawn = [row for row in rows if row.item != "Unattributed"] or rows
+    ends = [value for row in drawn for value in (row.value, row.high, row.target) if value is not None]
     full = draw.ceiling(max(ends)) if max(ends) > 0 else 1.0
     full = max(ends) * 1.02 if full > max(ends) * 1.3 else full
     return {
@@ -23,8 +24,8 @@ def credit(page: Map, words: Labels) -> dict[str, Any] | None:
             {
                 "name": words.name("channel", row.item, row.label),
                 "value": words.formats.money(row.value, row.currency, rough=True),
-                "bar": whisker(row.value, row.low, row.high, full),
-                "mark": None if row.target is None else draw.pct(row.target / full),
+                "bar": whisker(row.value, row.low, row.high, full) if row in drawn else None,
+                "mark": None if row.target is None or row not in drawn else draw.pct(row.target / full),
                 "rest": row.status == "rest",
             }
             for row in rows
@@ -41,7 +42,7 @@ def friction(page: Map, words: Labels) -> list[dict[str, Any]]:
             "name": row.label,
             "value": words.formats.money(row.value, row.currency, rough=True),
             "bar": whisker(row.value, row.low, row.high, full),
-            "note": row.text,
+            "note": row.text if row.status == "proven" else f"{row.text} · {words('map.unproven')}",
             "proven": row.status == "proven",
         }
         for row in rows

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,7 @@ class Context:
     time_zone: str
     run: Mapping[str, Any]
     tables: frozenset[str]  # schema.name of everything in the warehouse
+    results: dict[str, Any] = field(default_factory=dict)  # shared by all groups of one build
 
     def has(self, *tables: str) -> bool:
         """Whether all these tables are there; a section without its tables says 'not enough data'."""
@@ -42,9 +43,17 @@ class Context:
         known = {"segment": self.segment, "first_day": self.first_day, "last_day": self.last_day} | values
         return self.wh.df(query, {name: value for name, value in known.items() if f"${name}" in query})
 
-    def model(self, name: str, **values: Any) -> pd.DataFrame:
-        """The SQL model of this folder for this group and period."""
-        return self.df((MODELS / f"{name}.sql").read_text(encoding="utf-8"), **values)
+    def model(self, name: str) -> pd.DataFrame:
+        """The rows of this group from a SQL model of this folder, which is run once for all groups."""
+        text = (MODELS / f"{name}.sql").read_text(encoding="utf-8")
+        found = self.once(name, lambda: self.df(text))
+        return found[found["segment"] == self.segment]
+
+    def once(self, name: str, make: Callable[[], Any]) -> Any:
+        """The result of `make`, which is called for the first group only."""
+        if name not in self.results:
+            self.results[name] = make()
+        return self.results[name]
 
 
 def number(value: Any) -> float | None:

@@ -3,6 +3,7 @@
 -- is asked for.
 with said as (
     select
+        g.segment,
         f.kind,
         f.topic,
         f.stage,
@@ -16,12 +17,12 @@ with said as (
     from customers.feedback f
     left join kpis.journey_keys k on k.customer_id = f.customer_id
     inner join config.segments g
-        on g.segment = $segment
-        and (g.device is null or g.device = k.main_device)
+        on (g.device is null or g.device = k.main_device)
         and (g.bought_before is null or g.bought_before = coalesce(f.occurred_at > k.first_order_at, false))
     where f.business_date between $first_day and $last_day
 )
 select
+    segment,
     kind,
     topic,
     stage,
@@ -30,5 +31,5 @@ select
     coalesce(stddev_samp(least(100, greatest(-100, feeling))), 0) as spread
 from said
 where feeling is not null
-group by kind, topic, stage
-order by kind, topic, stage
+group by segment, kind, topic, stage
+order by segment, kind, topic, stage

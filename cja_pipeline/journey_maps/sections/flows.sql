@@ -14,6 +14,7 @@ with milestones as (
 ),
 placed as (
     select
+        g.segment,
         coalesce(m.first_touch, 'no_known_touch') as first_touch,
         case
             when m.looked_at is null and m.searched_at is null and m.had_cart = 0 then
@@ -38,16 +39,16 @@ placed as (
     from kpis.journeys j
     inner join milestones m on m.journey_id = j.journey_id
     inner join config.segments g
-        on g.segment = $segment
-        and (g.device is null or g.device = j.main_device)
+        on (g.device is null or g.device = j.main_device)
         and (g.bought_before is null or g.bought_before = j.bought_before)
 )
 select
+    segment,
     first_touch,
     second,
     third,
     outcome,
     count(*) as attempts
 from placed
-group by first_touch, second, third, outcome
-order by attempts desc, first_touch, second, third, outcome
+group by segment, first_touch, second, third, outcome
+order by segment, attempts desc, first_touch, second, third, outcome

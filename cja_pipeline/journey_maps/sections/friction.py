@@ -43,7 +43,7 @@ def friction(context: Context, rows: Rows, found: list[Loss]) -> None:
             position=place,
             stage=text(row["stage"]) if text(row["stage"]) in STAGES else "",
             label=name(row, context.words),
-            text=context.words.formats.dates(day(row["period_start"]), day(row["period_end"])),
+            text=context.words.formats.dates(day(row["period_start"]), day(row["period_end"]), short=True),
             value=number(row["lost_revenue"]),
             low=number(row["lost_low"]),
             high=number(row["lost_high"]),

@@ -68,7 +68,7 @@ def finding(row: Loss, words: Labels) -> dict[str, Any]:
         "money": form.money(money, currency, rough=True),
         "low": form.money(low, currency, rough=True),
         "high": form.money(high, currency, rough=True),
-        "period": form.dates(start, end),
+        "period": form.dates(start, end, short=True),
         "days": form.duration(days * 86_400.0),
     }
     return {

@@ -23,9 +23,9 @@ VALUES = """
     SELECT v.*, c.label, c.format, c.better
     FROM kpis.kpi_values v
     JOIN kpis.kpi_catalogue c ON c.kpi_id = v.kpi_id
-    WHERE v.kpi_id = $kpi AND v.dimension = $dimension AND v.dimension_value = $value
-      AND v.grain IN ('rolling_28d', 'day', 'week') AND v.period_end <= $last_day
-    ORDER BY v.grain, v.period_end DESC
+    WHERE list_contains($shown, v.kpi_id) AND v.dimension IN ('all', 'device', 'new_returning')
+      AND v.grain IN ('rolling_28d', 'day', 'week') AND v.period_end BETWEEN $first_day AND $last_day
+    ORDER BY v.kpi_id, v.grain, v.period_end DESC
 """
 
 
@@ -41,8 +41,7 @@ def kpis(context: Context, rows: Rows) -> None:
 
 def kpi_row(context: Context, kpi: str, base: str, count: str) -> dict[str, Any] | None:
     """The columns of a KPI's row, or None where the KPI is unknown."""
-    dimension, value = SLICES.get(context.segment, ("all", "all"))
-    found = context.df(VALUES, kpi=kpi, dimension=dimension, value=value).to_dict("records")
+    found = _values(context, kpi)
     periods = [row for row in found if row["grain"] == "rolling_28d"]
     if not periods:
         return None
@@ -76,6 +75,23 @@ def kpi_row(context: Context, kpi: str, base: str, count: str) -> dict[str, Any]
         "period_start": day(now["period_start"]),
         "period_end": day(now["period_end"]),
     }
+
+
+def _values(context: Context, kpi: str) -> list[dict[Any, Any]]:
+    """All rows of a KPI in this group's slice, newest first within each grain."""
+
+    def read() -> dict[tuple[str, str, str], list[dict[Any, Any]]]:
+        ids = [shown.id for shown in context.config.kpis]
+        # far enough back for the period before and for the weeks
+        first = context.last_day - dt.timedelta(days=7 * (WEEKS + 1))
+        grouped: dict[tuple[str, str, str], list[dict[Any, Any]]] = {}
+        for row in context.df(VALUES, shown=ids, first_day=first).to_dict("records"):
+            key = (str(row["kpi_id"]), str(row["dimension"]), str(row["dimension_value"]))
+            grouped.setdefault(key, []).append(row)
+        return grouped
+
+    dimension, value = SLICES.get(context.segment, ("all", "all"))
+    return list(context.once("kpis", read).get((kpi, dimension, value), []))
 
 
 def verdict(row: dict[Any, Any], value: float | None) -> str:

@@ -69,7 +69,7 @@ class Pain:
 
 def pains(context: Context, rows: Rows, found: list[Loss]) -> None:
     """The worst pain points per stage; a stage without any has no row."""
-    told = _told(context)
+    told = context.once("pains", lambda: _told(context))
     largest = max([number(row["lost_revenue"]) or 0.0 for row in found if is_proven(row)] or [0.0])
     for stage in STAGES:
         lost = [_lost(context, row, largest) for row in found if row["stage"] == stage and is_proven(row)]

@@ -12,8 +12,7 @@ TABLES = ("customers.touchpoints", "kpis.journey_keys", "config.segments")
 def touchpoints(context: Context, rows: Rows) -> None:
     """The largest kinds of contact per stage with their share; the rest as one row, so that shares sum to 1.
 
-    A kind that fewer than 20 customers had goes into the rest; a stage whose contacts belong to fewer than
-    20 customers in total is not shown.
+    A kind that fewer than 20 customers had goes into the rest; a stage without any larger kind is not shown.
     """
     if not context.has(*TABLES):
         return

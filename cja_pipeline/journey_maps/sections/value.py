@@ -39,11 +39,10 @@ def value(context: Context, rows: Rows) -> None:
             spend, won = number(row.spend) or 0.0, number(row.new_customers) or 0.0
             if spend > 0 and won >= SUPPRESS:
                 costs[str(row.channel)] = spend / won
-    shown = 0
-    for row in context.df(WORTH).itertuples():
-        if row.n < SUPPRESS or shown >= context.config.channels:
-            continue
-        shown += 1
+    large = [row for row in context.df(WORTH).itertuples() if row.n >= SUPPRESS]
+    # channels that cost something are the question; the rest is there to compare with
+    chosen = sorted(large, key=lambda row: str(row.channel) not in costs)[: context.config.channels]
+    for row in sorted(chosen, key=lambda row: (-(number(row.value) or 0.0), str(row.channel))):
         channel, worth = str(row.channel), number(row.value)
         cost = costs.get(channel)
         rows.add(

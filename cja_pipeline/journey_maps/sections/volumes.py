@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cja_pipeline.journey_maps.rows import STAGES, Rows
 from cja_pipeline.journey_maps.sections.context import Context, whole
-from cja_pipeline.journey_maps.suppress import shown_parts, size_status
+from cja_pipeline.journey_maps.suppress import SUPPRESS, shown_parts, size_status
 
 TABLES = (
     "customers.touchpoints",
@@ -28,14 +28,15 @@ def volumes(context: Context, rows: Rows) -> None:
         counts[place] = {"go_on": beyond, "open": still[place], "leave": ends[place] - still[place]}
         beyond += ends[place]
         counts[place]["reached"] = beyond
+    hidden = 0 < beyond < SUPPRESS  # then even an empty stage would tell something about single people
     for place, stage in enumerate(STAGES, 1):
-        add_stage(rows, stage, counts[place])
+        add_stage(rows, stage, counts[place], hidden=hidden)
 
 
-def add_stage(rows: Rows, stage: str, counts: dict[str, int]) -> None:
+def add_stage(rows: Rows, stage: str, counts: dict[str, int], *, hidden: bool = False) -> None:
     """The rows of one stage, small groups hidden so that they cannot be computed from the rest."""
     reached = counts["reached"]
-    status = size_status(reached) if reached else ""
+    status = "suppressed" if hidden else size_status(reached) if reached else ""
     if status == "suppressed":
         for item in ("reached", "go_on", "open", "leave"):
             rows.add("volume", item, stage=stage, status="suppressed")

@@ -10,6 +10,7 @@ with about as (
 ),
 furthest as (
     select
+        g.segment,
         s.customer_id,
         max(
             case s.stage
@@ -23,12 +24,12 @@ furthest as (
     from customers.stage_spells s
     left join kpis.journey_keys k on k.customer_id = s.customer_id
     inner join config.segments g
-        on g.segment = $segment
-        and (g.device is null or g.device = k.main_device)
+        on (g.device is null or g.device = k.main_device)
         and (g.bought_before is null or g.bought_before = coalesce(s.entered_at > k.first_order_at, false))
-    group by s.customer_id
+    group by g.segment, s.customer_id
 )
 select
+    f.segment,
     f.place,
     count(*) as customers,
     sum(case when date_diff('second', a.last_at, p.observed_until) <= p.idle_days * 86400 then 1 else 0 end)
@@ -37,5 +38,5 @@ from furthest f
 inner join about a on a.customer_id = f.customer_id
 cross join config.journey_params p
 where f.place is not null
-group by f.place
-order by f.place
+group by f.segment, f.place
+order by f.segment, f.place
