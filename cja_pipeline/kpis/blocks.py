@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     Block = dict[str, NDArray[Any]]
 
 KEYS = ("grain", "period_start", "dimension", "dimension_value")
-NUMBERS = ("value", "numerator", "denominator", "n", "ci_low", "ci_high")
+NUMBERS = ("value", "numerator", "denominator", "n", "missing", "ci_low", "ci_high")
 TEXTS = ("ci_method", "null_reason")
 
 
@@ -48,7 +48,7 @@ def blank(grain: str, starts: Sequence[dt.date]) -> Block:
 
     count = len(starts)
     block: Block = {name: np.full(count, np.nan) for name in NUMBERS}
-    block["n"] = np.zeros(count)
+    block["n"], block["missing"] = np.zeros(count), np.zeros(count)
     block |= {name: np.full(count, None, dtype=object) for name in TEXTS}
     block |= {
         "grain": np.full(count, grain, dtype=object),

@@ -110,9 +110,8 @@ def _load(override: Path | None) -> Catalogue:
                 update={"stage": entry.stage or file.stage, "owner": entry.owner or file.owner}
             )
             if kpi.id in found:
-                raise ConfigError(
-                    f"{_place(override, kpi.id, last=True)}: the KPI {kpi.id!r} is declared twice"
-                )
+                first, *others = _places(override, kpi.id)
+                raise ConfigError(f"{first}: the KPI {kpi.id!r} is declared again at {', '.join(others)}")
             found[kpi.id] = kpi
     for kpi in found.values():
         if kpi.kind == "derived":
@@ -125,24 +124,25 @@ def _check_parts(found: dict[str, Kpi], kpi: Kpi, override: Path | None) -> None
     def descend(current: Kpi, seen: tuple[str, ...]) -> None:
         for part in (str(current.numerator), str(current.denominator)):
             if part not in found:
-                raise ConfigError(f"{_place(override, kpi.id)}: {kpi.id}: there is no KPI {part!r}")
+                raise ConfigError(f"{_places(override, kpi.id)[0]}: {kpi.id}: there is no KPI {part!r}")
             if part in seen:
-                raise ConfigError(f"{_place(override, kpi.id)}: {kpi.id}: is made of itself through {part!r}")
+                raise ConfigError(
+                    f"{_places(override, kpi.id)[0]}: {kpi.id}: is made of itself through {part!r}"
+                )
             if found[part].kind == "derived":
                 descend(found[part], (*seen, part))
 
     descend(kpi, (kpi.id,))
 
 
-def _place(override: Path | None, kpi_id: str, *, last: bool = False) -> str:
-    """File and line where a KPI is declared (the first or the last declaration)."""
+def _places(override: Path | None, kpi_id: str) -> list[str]:
+    """Files and lines where a KPI is declared."""
     paths = {path.name: path for path in sorted((SHIPPED / "kpis").glob("*.yml"))}
     if override is not None:
         paths |= {path.name: path for path in sorted((override / "kpis").glob("*.yml"))}
-    places = [
+    return [
         f"{paths[name]}, line {number}"
         for name in sorted(paths)
         for number, line in enumerate(paths[name].read_text(encoding="utf-8").splitlines(), 1)
         if re.search(rf"\bid:\s*[\"']?{re.escape(kpi_id)}\b", line)
-    ]
-    return places[-1 if last else 0] if places else "config/kpis"
+    ] or ["config/kpis"]

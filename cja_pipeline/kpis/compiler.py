@@ -118,7 +118,7 @@ class Scan:
             return
         numerator = self._text(kpi, "numerator")
         n = self._measure(kpi, numerator)
-        d = self._measure(kpi, self._text(kpi, "denominator")) if kpi.denominator else None
+        d = self._measure(kpi, self._denominator(kpi)) if kpi.denominator else None
         has_n, has_d = f"case when {n} > 0 then 1 else 0 end", f"case when {d} > 0 then 1 else 0 end"
         if kpi.kind == "distinct":
             n = has_n
@@ -128,8 +128,10 @@ class Scan:
             n, d = f"case when {d} > 0 then {n} else 0 end", has_d
         roles["n"] = self._sum(n)
         # a sum may be 0 for a customer who has rows (a refunded order): they count all the same
-        rows = self._measure(kpi, "1") if kpi.kind == "sum" else d or n
-        roles["units"] = self._sum(f"case when {rows} <> 0 then 1 else 0 end")
+        rows = self._measure(kpi, "1") if kpi.kind == "sum" or kpi.format == "money" else ""
+        roles["units"] = self._sum(
+            f"case when {rows if kpi.kind == 'sum' else d or n} <> 0 then 1 else 0 end"
+        )
         if d:
             roles["d"] = self._sum(d)
         if kpi.kind in (*WITH_MOMENTS, "count", "sum") and kpi.interval != "none":
@@ -139,6 +141,7 @@ class Scan:
         if kpi.format == "money":
             missing = f"case when ({numerator}) is null then 1 else 0 end"
             roles["missing"] = self._sum(self._measure(kpi, missing))
+            roles["rows"] = self._sum(rows)
         for name in ("model_low", "model_high"):
             if getattr(kpi, name):
                 roles[name] = self._sum(self._measure(kpi, self._text(kpi, name)))
@@ -146,6 +149,13 @@ class Scan:
 
     def _text(self, kpi: Kpi, name: str) -> str:
         return str(kpi.expression(name, self.scope.age))
+
+    def _denominator(self, kpi: Kpi) -> str:
+        text = self._text(kpi, "denominator")
+        if kpi.format == "money":
+            # an order of unknown worth is neither above nor below the line
+            return f"case when ({self._text(kpi, 'numerator')}) is not null then {text} end"
+        return text
 
     def _measure(self, kpi: Kpi, text: str) -> str:
         return self.measures.add(f"coalesce(sum({measure_sql(kpi, text, self.scope)}), 0)")

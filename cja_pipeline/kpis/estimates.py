@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 
+# Amounts of unknown exchange rate are left out and counted; with more than this share the sum is a guess.
+MOST_MISSING = 0.05
+
+
 def estimate(kpi: Kpi, sums: dict[str, Floats]) -> dict[str, Any]:
     """Numbers of one KPI for every period and slice.
 
@@ -29,8 +33,9 @@ def estimate(kpi: Kpi, sums: dict[str, Floats]) -> dict[str, Any]:
             model_high, promoters, detractors. Arrays of one length.
 
     Returns:
-        value, numerator, denominator, n, ci_low, ci_high (arrays, NaN where there is none), ci_method and
-        null_reason (object arrays, None where there is none).
+        value, numerator, denominator, n, missing (rows left out because their amount is unknown), ci_low,
+        ci_high (arrays, NaN where there is none), ci_method and null_reason (object arrays, None where there
+        is none).
     """
     import numpy as np
 
@@ -46,10 +51,11 @@ def estimate(kpi: Kpi, sums: dict[str, Floats]) -> dict[str, Any]:
         reason[found["denominator"] == 0] = kpi.when_empty
     else:
         found["denominator"] = np.full(len(units), np.nan)
+    missing = sums.get("missing", np.zeros(len(units)))
     if "missing" in sums:
-        reason[sums["missing"] > 0] = "missing_rate"
+        reason[missing > MOST_MISSING * sums["rows"]] = "missing_rate"
     reason[(units < kpi.smallest_n) & (reason == None)] = "suppressed_small_n"  # noqa: E711 - elementwise
-    return without_value({**found, "n": units, "null_reason": reason})
+    return without_value({**found, "n": units, "missing": missing, "null_reason": reason})
 
 
 def without_value(found: dict[str, Any]) -> dict[str, Any]:
@@ -171,6 +177,7 @@ def derive(kpi: Kpi, grains: Sequence[str], dimensions: Sequence[str], top: Bloc
         "numerator": a,
         "denominator": b,
         "n": n,
+        "missing": left["missing"] + right["missing"],
         "ci_low": first if kpi.scale >= 0 else second,
         "ci_high": second if kpi.scale >= 0 else first,
         "ci_method": "mover",

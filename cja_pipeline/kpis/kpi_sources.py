@@ -107,8 +107,10 @@ class Source(StrictModel):
             row = shadow().execute(f"DESCRIBE SELECT ({expression}) AS x FROM {self.text} AS s").fetchone()
         except duckdb.Error as error:
             reason = str(error).split("\n")[0].split(": ", 1)[-1]
-            raise ValueError(f"{expression!r} cannot be read from {place}: {reason}") from error
-        return str(row[1]) if row else ""
+        else:
+            return str(row[1]) if row else ""
+        # raised out here: inside, it would keep the connection alive through the chained error
+        raise ValueError(f"{expression!r} cannot be read from {place}: {reason}")
 
 
 class SourcesFile(StrictModel):

@@ -22,7 +22,9 @@ def recompute(kpi: Kpi, rows: pd.DataFrame) -> float | None:
         found = estimate_groups(kpi, np.zeros(len(rows), dtype=int), rows)
         return _known(found["value"][0])
     numerator = rows["numerator"]
-    money = {"missing": numerator.isna().sum()} if kpi.format == "money" else {}
+    money = {"missing": numerator.isna().sum(), "rows": len(rows)} if kpi.format == "money" else {}
+    if money and kpi.denominator:
+        rows = rows.assign(denominator=rows["denominator"].where(numerator.notna(), 0.0))
     sums: dict[str, float] = {}
     if kpi.kind == "nps":
         sums = {"promoters": (numerator >= 9).sum(), "detractors": (numerator <= 6).sum(), "d": len(rows)}

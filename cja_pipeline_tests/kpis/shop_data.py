@@ -186,7 +186,9 @@ def fill(
             "spell": spells.groupby("customer_id").cumcount() + 1,
         }
     )
+    tests = pd.DataFrame({"order_id": sessions.loc[sessions["is_bot"], "session_id"], "reason": "test"})
     found = {
+        "customers.orders_excluded": tests,
         "customers.sessions": sessions,
         "customers.orders": orders,
         "customers.customers": people,

@@ -74,7 +74,7 @@ def brute(
     for grain in ("day", "week", "month", "rolling_28d"):
         starts = period(grain, rows[day], as_of)
         for dimension in ["all", *slices]:
-            if dimension == "campaign" and grain == "day":
+            if dimension in ("campaign", "country") and grain == "day":
                 continue
             label = pd.Series("all", index=rows.index) if dimension == "all" else rows[dimension]
             for (start, value), part in rows.groupby([starts, label.fillna("(not set)")]):
@@ -286,7 +286,7 @@ def test_receipts_give_the_number_again(shop) -> None:  # type: ignore[no-untype
     wh, _, values = shop
     random = np.random.Generator(np.random.Philox(2))
     for kpi, rows in values.groupby("kpi_id"):
-        for at in random.choice(len(rows), 3):
+        for at in random.choice(len(rows), 1):
             row = rows.iloc[at]
             receipt = explain_kpi(
                 wh, kpi, row["period_start"].date(), row["grain"], row["dimension"], row["dimension_value"]
@@ -312,7 +312,7 @@ def test_same_data_same_table(shop) -> None:  # type: ignore[no-untyped-def]
     assert headlines["orders_28d"] > 0
 
 
-@settings(max_examples=4, deadline=None, phases=[Phase.generate])
+@settings(max_examples=3, deadline=None, phases=[Phase.generate])
 @given(st.integers(0, 10_000), st.integers(3, 45))
 def test_random_shops_equal_brute_force(seed: int, days: int) -> None:
     with Warehouse(":memory:") as wh:

@@ -1,4 +1,5 @@
--- Web visits of people with whether the customer had ordered before. One row per visit.
+-- Web visits of people with whether the customer had ordered before. A test order is no order; one that was
+-- canceled later is. One row per visit.
 select
   s.session_id,
   s.customer_id,
@@ -16,7 +17,7 @@ select
   s.checkouts,
   s.errors,
   s.orders,
-  s.order_id,
+  case when x.order_id is null then s.order_id end as order_id,
   s.duration_seconds,
   s.engagement_seconds,
   s.engaged,
@@ -24,4 +25,5 @@ select
   c.is_known
 from customers.sessions s
 left join customers.customers c on c.customer_id = s.customer_id
+left join customers.orders_excluded x on x.order_id = s.order_id and x.reason = 'test'
 where not s.is_bot
