@@ -56,7 +56,9 @@ def _core(entry: Expectation) -> str:
         case "expect_column_value_lengths_to_be_between":
             return f"length of {column} {_range(kwargs)}"
         case "unexpected_rows_expectation":
-            return "no row where " + kwargs["unexpected_rows_query"].split("WHERE", 1)[-1].strip()
+            query = kwargs["unexpected_rows_query"]
+            simple = query.startswith("SELECT * FROM {batch} WHERE ")
+            return f"no row where {query.split('WHERE ', 1)[1].strip()}" if simple else "no such row"
         case "expect_multicolumn_sum_to_equal":
             return f"{' + '.join(kwargs['column_list'])} = {kwargs['sum_total']}"
         case "expect_table_columns_to_match_set":
