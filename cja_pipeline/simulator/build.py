@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from .ads import insight_versions
 from .calendar import Calendar
@@ -23,7 +22,8 @@ from .crm_contacts import known_since, make_contacts
 from .crm_damage import damaged
 from .crm_orders import crm_times, order_versions
 from .crm_service import survey_versions, ticket_versions
-from .email_rows import METRIC_IDS, event_rows, event_texts, metric, profile, profile_id
+from .email_rows import event_rows, event_texts
+from .files import COMMENTS, write, write_email, write_versions
 from .ga4_format import Formatter
 from .ga4_store import write_objects
 from .ga4_strings import Vocabulary
@@ -33,10 +33,6 @@ from .social import comments, posts
 from .tracking import measure
 from .truth import Emitted, write_truth
 
-COMMENTS = pa.schema(
-    [(name, pa.string()) for name in ("id", "post_id", "parent", "author", "author_name", "message")]
-    + [(name, pa.int64()) for name in ("created_at", "visible_from", "likes")]
-)
 FORMAT = 5  # raised when the meaning of the files changes
 
 
@@ -87,11 +83,13 @@ def build_world(
 
     `start` is the first business day; history lasts `days`, then events go on for `horizon_days` so that
     later nights find data. `progress(line)` is called with a line of text after each step. Equal arguments
-    give equal files. Raises ValueError for sizes that cannot be simulated.
+    give equal files. Raises ValueError for what cannot be simulated, FileExistsError where other files are.
     """
     if customers < 20 or days < 2 or horizon_days < 0:
         raise ValueError("a world needs at least 20 customers and 2 days, and a horizon of 0 days or more")
     config = config or world_config()
+    if currency not in config.exchange_rates:
+        raise ValueError(f"the world has no rate for {currency}; it knows {', '.join(config.exchange_rates)}")
     end = start + dt.timedelta(days=days - 1)
     manifest = WorldManifest(
         start=start,
@@ -109,6 +107,8 @@ def build_world(
     path = folder / "manifest.json"
     if path.exists() and path.read_text() == manifest.text():
         return manifest
+    if folder.exists() and not path.exists() and any(folder.iterdir()):
+        raise FileExistsError(f"{folder} holds other files; a world needs a folder of its own")
     temporary = folder.with_name(folder.name + ".building")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
@@ -152,26 +152,26 @@ def _vendors(life: Life, folder: Path, report: Callable[[str, int], None]) -> Em
     broken = {stream: damaged(life, stream, rows) for stream, rows in versions.items()}
     for stream, rows in versions.items():
         rows += [version for _, version in broken[stream]]
-        _write_versions(rows, folder / "hubspot" / f"{stream}.parquet")
+        write_versions(rows, folder / "hubspot" / f"{stream}.parquet")
     merges = [{"loser": a, "winner": b, "visible_from": at} for a, b, at in contacts.merges]
     schema = pa.schema({"loser": pa.string(), "winner": pa.string(), "visible_from": pa.int64()})
-    _write(pa.Table.from_pylist(merges, schema), folder / "hubspot" / "merges.parquet")
+    write(pa.Table.from_pylist(merges, schema), folder / "hubspot" / "merges.parquet")
     report("customer records", sum(len(rows) for rows in versions.values()))
     mail_rows = event_rows(life)
     ids, texts = event_texts(life, identities, mail_rows)
-    _write_email(life, identities, mail_rows, ids, texts, folder / "klaviyo")
+    write_email(life, identities, mail_rows, ids, texts, folder / "klaviyo")
     report("e-mail", len(ids))
     insights, page_posts = insight_versions(life), posts(life)
     remarks = comments(life, identities, page_posts)
     insights.sort(key=lambda row: (row["visible_from"], row["ad_id"], row["day"]))
-    _write(pa.Table.from_pylist(insights), folder / "meta" / "insights.parquet")
-    _write(pa.Table.from_pylist(page_posts), folder / "meta" / "posts.parquet")
+    write(pa.Table.from_pylist(insights), folder / "meta" / "insights.parquet")
+    write(pa.Table.from_pylist(page_posts), folder / "meta" / "posts.parquet")
     hidden = {"topic", "feeling", "language"}
     public = [
         {k: v for k, v in row.items() if k not in hidden}
         for row in sorted(remarks, key=lambda r: (r["visible_from"], r["id"]))
     ]
-    _write(pa.Table.from_pylist(public, COMMENTS), folder / "meta" / "comments.parquet")
+    write(pa.Table.from_pylist(public, COMMENTS), folder / "meta" / "comments.parquet")
     report("social", len(insights) + len(remarks))
     return Emitted(
         vocabulary,
@@ -190,66 +190,3 @@ def _vendors(life: Life, folder: Path, report: Callable[[str, int], None]) -> Em
         page_posts,
         remarks,
     )
-
-
-def _write_versions(rows: list[dict[str, Any]], path: Path) -> None:
-    """Versions sorted by visible_from, each with the moment the next version replaces it."""
-    rows.sort(key=lambda row: (row["visible_from"], row["id"]))
-    following: dict[str, int] = {}
-    until = [0] * len(rows)
-    for position in range(len(rows) - 1, -1, -1):
-        id_ = rows[position]["id"]
-        until[position] = following.get(id_, int(NEVER))
-        following[id_] = rows[position]["visible_from"]
-    table = pa.table(
-        {
-            "id": [row["id"] for row in rows],
-            "visible_from": [row["visible_from"] for row in rows],
-            "until": until,
-            "created_at": [row["created_at"] for row in rows],
-            "archived": [row["archived"] for row in rows],
-            "gone": [row["gone"] for row in rows],
-            "contact_id": pa.array([row.get("contact_id") for row in rows], pa.string()),
-            "properties": [json.dumps(row["properties"], ensure_ascii=False) for row in rows],
-        }
-    )
-    _write(table, path)
-
-
-def _write_email(
-    life: Life, identities: Identities, rows: dict[str, Any], ids: list[str], texts: list[str], folder: Path
-) -> None:
-    people = np.unique(life.email["person"]).tolist()
-    profiles = [profile(life, identities, person) for person in people]
-    table = pa.table(
-        {"id": [p["id"] for p in profiles], "json": [json.dumps(p, ensure_ascii=False) for p in profiles]}
-    )
-    _write(table, folder / "profiles.parquet")
-    _write(
-        pa.table({"id": METRIC_IDS, "json": [json.dumps(metric(k)) for k in range(len(METRIC_IDS))]}),
-        folder / "metrics.parquet",
-    )
-    name = {person: profile_id(person) for person in people}
-    persons = life.email["person"][rows["row"]].tolist()
-    kinds = life.email["kind"][rows["row"]]
-    broken = rows["copy"] == 3
-    profile_column = pa.array(
-        [None if b else name[p] for p, b in zip(persons, broken.tolist(), strict=True)], pa.string()
-    )
-    metric_column = pa.array(METRIC_IDS).take(pa.array(kinds))
-    table = pa.table(
-        {
-            "id": ids,
-            "visible_from": rows["visible_from"],
-            "ts": rows["ts"],
-            "profile_id": profile_column,
-            "metric_id": metric_column,
-            "json": texts,
-        }
-    )
-    _write(table, folder / "events.parquet")
-
-
-def _write(table: pa.Table, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(table, path, compression="zstd")

@@ -13,7 +13,7 @@ DAMAGE: dict[str, list[tuple[str, dict[str, Any]]]] = {
         ("total_not_a_number", {"hs_total_price": "abc", "hs_subtotal_price": "abc"}),
         ("negative_total", {"hs_total_price": "-25.00", "hs_subtotal_price": "-25.00"}),
         ("impossible_date", {"hs_external_created_date": "2026-02-31T25:61:00Z"}),
-        ("unknown_currency", {"hs_currency_code": "XXX"}),
+        ("broken_currency", {"hs_currency_code": "E?"}),
     ],
     "contacts": [
         ("email_without_domain", {"email": "not-an-email", "phone": None}),

@@ -140,7 +140,7 @@ def live(
         email=joined["email"],
         tickets=joined["tickets"],
         surveys=joined["surveys"],
-        rates=daily_rates(config, calendar, rng_for(seed, "rates")),
+        rates=daily_rates(config, calendar, currency, rng_for(seed, "rates")),
         category=joined["devices"]["category"],
         system=joined["devices"]["system"],
         browser=joined["devices"]["browser"],

@@ -25,12 +25,13 @@ def currency_codes(config: WorldConfig) -> list[str]:
     return list(config.exchange_rates)
 
 
-def daily_rates(config: WorldConfig, calendar: Calendar, rng: np.random.Generator) -> np.ndarray:
+def daily_rates(config: WorldConfig, calendar: Calendar, home: str, rng: np.random.Generator) -> np.ndarray:
     """Exchange rates (currency x day): value of one unit in the shop's currency, a slow random walk."""
     start = np.array(list(config.exchange_rates.values()))[:, None]
     steps = 0.0018 * rng.standard_normal((len(start), calendar.total + 8))
     steps[start[:, 0] == 1.0] = 0.0
-    return np.round(start * np.exp(np.cumsum(steps, axis=1)), 6)
+    rates = start * np.exp(np.cumsum(steps, axis=1))
+    return np.round(rates / rates[list(config.exchange_rates).index(home)], 6)
 
 
 def make_orders(

@@ -58,6 +58,38 @@ def test_impossible_sizes_are_refused(tmp_path: Path, wrong: dict[str, int]) -> 
     assert not (tmp_path / "w").exists()
 
 
+def test_other_peoples_files_are_never_removed(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("dear")
+    with pytest.raises(FileExistsError, match="other files"):
+        build_world(tmp_path, **TINY)
+    assert (tmp_path / "thesis.txt").exists()
+
+
+def test_an_unknown_currency_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no rate for XYZ"):
+        build_world(tmp_path / "w", currency="XYZ", **TINY)
+
+
+@pytest.mark.parametrize(
+    ("zone", "currency", "start"),
+    [
+        ("America/New_York", "GBP", dt.date(2026, 3, 6)),
+        ("Asia/Kolkata", "CHF", dt.date(2028, 2, 27)),
+        ("Pacific/Auckland", "EUR", dt.date(2025, 12, 30)),
+    ],
+)
+def test_smallest_worlds_anywhere(tmp_path: Path, zone: str, currency: str, start: dt.date) -> None:
+    """Twenty people for a few days in any zone and currency; the shop's own orders have the rate 1."""
+    build_world(
+        tmp_path, customers=20, days=4, horizon_days=0, start=start, seed=3, time_zone=zone, currency=currency
+    )
+    world = World.open(tmp_path)
+    orders = world.truth("orders")
+    assert (orders[orders.currency == currency].exchange_rate == 1.0).all()
+    assert (orders[orders.currency != currency].exchange_rate != 1.0).all()
+    assert len(world.ga4_objects(dt.datetime(2030, 1, 1, tzinfo=dt.UTC))) == 4
+
+
 def test_a_missing_world_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="no simulated world"):
         World.open(tmp_path / "nothing")

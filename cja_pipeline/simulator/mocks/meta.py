@@ -5,7 +5,6 @@ posts.
 from __future__ import annotations
 
 import datetime as dt
-import json
 import math
 import re
 from collections.abc import Callable
@@ -19,23 +18,12 @@ from cja_pipeline.simulator.calendar import micros
 from cja_pipeline.simulator.world import World
 
 from .common import answer, decode_cursor, encode_cursor, own_address, whole_number
+from .meta_insights import ACCOUNT, fields_of, insights
 
-ACCOUNT, PAGE = "act_1001", "2001"
+PAGE = "2001"
 _PATH = re.compile(r"^/v\d+\.\d+/([^/]+)/(insights|posts|comments)$")
 _DAY = 86_400_000_000
 _METRICS = {"post_media_view": "views", "post_total_media_view_unique": "reach", "post_clicks": "clicks"}
-_NAMES = [
-    "impressions",
-    "reach",
-    "clicks",
-    "campaign_id",
-    "campaign_name",
-    "adset_id",
-    "adset_name",
-    "ad_id",
-    "ad_name",
-]
-_INSIGHTS = {"inline_link_clicks": "links"} | {name: name for name in _NAMES}
 
 
 def _error(status: int, code: int, message: str, kind: str = "OAuthException") -> httpx.Response:
@@ -55,7 +43,7 @@ def handle(request: httpx.Request, world: World, now: dt.datetime) -> httpx.Resp
     node, edge = found.groups()
     try:
         if edge == "insights" and node == ACCOUNT:
-            return _page(request, _insights(request, world, micros(now)))
+            return _page(request, insights(request, world, micros(now)))
         if edge == "posts" and node == PAGE:
             return _page(request, _posts(request, world, micros(now)))
         if edge == "comments":
@@ -85,12 +73,6 @@ def _page(request: httpx.Request, items: list[Callable[[], dict[str, Any]]]) -> 
     return answer(body)
 
 
-def _fields(request: httpx.Request, default: str) -> list[str]:
-    """Top-level fields, arguments in brackets left out."""
-    text = re.sub(r"\([^()]*\)|\{[^{}]*\}|\.\w+", "", request.url.params.get("fields") or default)
-    return [name.strip() for name in text.split(",") if name.strip()]
-
-
 def _moment(text: str | None, default: int) -> int:
     if not text:
         return default
@@ -103,69 +85,9 @@ def _moment(text: str | None, default: int) -> int:
     return micros(moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC))
 
 
-def _insights(request: httpx.Request, world: World, now: int) -> list[Callable[[], dict[str, Any]]]:
-    query = request.url.params
-    if query.get("level", "account") != "ad" or query.get("time_increment", "all_days") != "1":
-        raise ValueError("this mock serves level=ad with time_increment=1")
-    try:
-        span = json.loads(query.get("time_range", ""))
-        since, until = dt.date.fromisoformat(span["since"]), dt.date.fromisoformat(span["until"])
-    except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
-        raise ValueError("Param time_range must be a JSON object with since and until") from error
-    if until < since:
-        raise ValueError("the start date is later than the end date")
-    fields = _fields(request, "impressions,spend")
-    rows: list[dict[str, Any]] = world.view(
-        ("insight_rows",), lambda: world.table("meta/insights").to_pylist()
-    )
-    start = world.manifest.start
-    low, high = (since - start).days, (until - start).days
-    latest: dict[tuple[int, str], dict[str, Any]] = {}
-    for row in rows:
-        if row["visible_from"] > now:
-            break
-        if low <= row["day"] <= high:
-            latest[row["day"], row["ad_id"]] = row
-    currency = world.manifest.currency
-    return [partial(_insight, latest[key], fields, start, currency) for key in sorted(latest)]
-
-
-def _insight(row: dict[str, Any], fields: list[str], start: dt.date, currency: str) -> dict[str, Any]:
-    day = (start + dt.timedelta(days=row["day"])).isoformat()
-    result: dict[str, Any] = {}
-    for name in fields:
-        if name in _INSIGHTS:
-            result[name] = str(row[_INSIGHTS[name]])
-        elif name == "spend":
-            result[name] = f"{row['spend']:.2f}".rstrip("0").rstrip(".")
-        elif name == "frequency":
-            result[name] = f"{row['impressions'] / max(row['reach'], 1):.6f}"
-        elif name in ("account_id", "account_currency"):
-            result[name] = ACCOUNT.removeprefix("act_") if name == "account_id" else currency
-        elif name in ("actions", "action_values"):
-            shown = _actions(row, money=name == "action_values")
-            if shown:
-                result[name] = shown
-        elif name not in ("date_start", "date_stop"):
-            raise ValueError(f"{name[:40]} is not valid for fields param")
-    return result | {"date_start": day, "date_stop": day}
-
-
-def _actions(row: dict[str, Any], money: bool) -> list[dict[str, str]]:
-    if money:
-        value = f"{row['revenue']:.2f}"
-        return [{"action_type": "purchase", "value": value, "7d_click": value}] if row["conversions"] else []
-    shown = [{"action_type": "link_click", "value": str(row["links"]), "7d_click": str(row["links"])}]
-    if row["conversions"]:
-        shown.append(
-            {"action_type": "purchase", "value": str(row["conversions"]), "7d_click": str(row["conversions"])}
-        )
-    return shown
-
-
 def _posts(request: httpx.Request, world: World, now: int) -> list[Callable[[], dict[str, Any]]]:
     since, until = _moment(request.url.params.get("since"), 0), _moment(request.url.params.get("until"), now)
-    fields = _fields(request, "id,message,created_time")
+    fields = fields_of(request, "id,message,created_time")
     asked = re.search(r"insights\.metric\(([^()]*)\)", request.url.params.get("fields") or "")
     metrics = [name.strip() for name in asked.group(1).split(",")] if asked else list(_METRICS)
     unknown = [name for name in metrics if name not in _METRICS]
@@ -220,7 +142,7 @@ def _comments(
         raise ValueError(f"Object with ID '{post[:40]}' does not exist")
     query = request.url.params
     since, until = _moment(query.get("since"), 0), _moment(query.get("until"), now + 1)
-    fields = _fields(request, "id,from,message,created_time")
+    fields = fields_of(request, "id,from,message,created_time")
     rows = [
         row
         for row in by_post.get(post, [])
