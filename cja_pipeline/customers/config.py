@@ -194,6 +194,7 @@ class Identity(StrictModel):
     """``identity.yml``: identifiers, junk values and guard rails."""
 
     identifiers: dict[Literal["crm_id", "login_id", "loyalty_id", "email", "phone"], IdentifierRule]
+    crm_duplicates: Literal["never", "same_name"] = "never"
     devices: DeviceRules
     email: EmailRules
     phone: PhoneRules

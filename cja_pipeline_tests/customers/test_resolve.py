@@ -8,6 +8,7 @@ import random
 import pandas as pd
 import pytest
 
+from cja_pipeline.customers.config import identity
 from cja_pipeline.customers.identity import resolve
 
 SECRET = b"test key"
@@ -75,6 +76,23 @@ def test_two_crm_ids_never_join_unless_the_crm_says_so() -> None:
     assert groups(*twice) == [{"a"}, {"b"}]
     assert groups({**twice[0], "merged_crm_ids": "2;7"}, twice[1]) == [{"a", "b"}]
     assert groups({**twice[0], "merged_crm_ids": "7"}, {"crm_id": "7"}, twice[1]) == [{"a", "b"}, {"c"}]
+
+
+def test_duplicate_crm_records_join_if_the_shop_says_so() -> None:
+    rules = identity().model_copy(update={"crm_duplicates": "same_name"})
+    anna = {"email": "anna@web.de", "first_name": "Anna", "last_name": "Meier", "birth_date": "1985-04-03"}
+    frame = pd.DataFrame(
+        [
+            {"record_id": "a", "crm_id": "1", **anna},
+            {"record_id": "b", "crm_id": "2", **anna, "birth_date": None},
+            {"record_id": "c", "crm_id": "3", **anna, "birth_date": "1951-12-20"},
+            {"record_id": "d", "crm_id": "4", "email": "anna@web.de"},
+            {"record_id": "e", "crm_id": "5", **anna, "last_name": "Schulz"},
+        ]
+    )
+    found = resolve(frame, rules=rules, secret=SECRET).groupby("customer_id")["record_id"].agg(set)
+    assert sorted(found, key=min) == [{"a", "b"}, {"c"}, {"d"}, {"e"}]
+    assert resolve(frame, secret=SECRET)["customer_id"].nunique() == 5
 
 
 def test_crm_merges_are_transitive() -> None:

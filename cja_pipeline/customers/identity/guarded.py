@@ -43,6 +43,11 @@ class People:
     def names_conflict(self, a: int, b: int) -> bool:
         return self.book.conflict(self.names[a], self.names[b])
 
+    def same_names(self, one: set[int], two: set[int]) -> bool:
+        """True if both sides are named, and every name of one agrees with every name of the other."""
+        named = bool(one) and bool(two)
+        return named and all(self.book.same(self.names[a], self.names[b]) for a in one for b in two)
+
     def births_conflict(self, a: int, b: int) -> bool:
         return birth_dates_conflict(self.births[a], self.births[b])
 
@@ -99,6 +104,7 @@ class Guarded:
     def __init__(self, people: People, rules: Identity) -> None:
         self._people = people
         self._verified = {kind for kind, rule in rules.identifiers.items() if rule.verified}
+        self._join_duplicates = rules.crm_duplicates == "same_name"
         self._parent: dict[int, int] = {}
         self._states: dict[int, State] = {}
 
@@ -162,9 +168,11 @@ class Guarded:
     def _objection(self, kind: str, a: int, b: int) -> str | None:
         """Why two clusters cannot be one person, or None."""
         one, two = self._states[a], self._states[b]
-        if one.crm and two.crm and one.crm != two.crm:
-            return "different CRM ids"
         people = self._people
+        if one.crm and two.crm and one.crm != two.crm:
+            alike = self._join_duplicates and people.same_names(one.names, two.names)
+            if not alike:
+                return "different CRM ids"
         if any(people.births_conflict(x, y) for x in one.births for y in two.births):
             return "conflicting birth dates"
         if kind not in self._verified and any(

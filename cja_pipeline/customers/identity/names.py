@@ -40,6 +40,12 @@ class NameBook:
             self._known[pair] = not (swapped or self.same_first_name(a[0], b[0]))
         return self._known[pair]
 
+    def same(self, a: Name, b: Name) -> bool:
+        """True if first and last names agree, but for a slip of the pen; unknown last names do not agree."""
+        if a[1] is None or b[1] is None or self.conflict(a, b):
+            return False
+        return a[1] == b[1] or (a[0] == b[1] and b[0] == a[1]) or within_one_edit(a[1], b[1])
+
     def same_first_name(self, a: str, b: str) -> bool:
         """Equal, an initial, a short form, or a slip of the pen."""
         if a == b:
