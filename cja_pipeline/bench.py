@@ -30,7 +30,6 @@ def run_bench(console: Console, *, customers: int, days: int, as_json: bool = Fa
         return ok
     print_table(
         console,
-        f"{customers:,} customers, {days} days",
         ["room", "rows", "seconds", "CPU s", "rows/s", "peak MB"],
         [
             [
@@ -43,6 +42,7 @@ def run_bench(console: Console, *, customers: int, days: int, as_json: bool = Fa
             ]
             for row in rows
         ],
+        title=f"{customers:,} customers, {days} days",
     )
     return ok
 

@@ -60,15 +60,16 @@ def watching(console: Console) -> Iterator[list[dict[str, Any]]]:
         logger.propagate = propagate
 
 
-def print_table(console: Console, title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """A plain table; columns whose values are all numbers are right-aligned."""
+def print_table(
+    console: Console, columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str | None = None
+) -> None:
+    """A plain table; the first column is left-aligned text, the others are right-aligned."""
     table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
     for index, column in enumerate(columns):
-        numeric = bool(rows) and all(isinstance(row[index], int | float) for row in rows)
-        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+        table.add_column(column, justify="right" if index else "left", no_wrap=True)
     for row in rows:
         table.add_row(*("" if value is None else str(value) for value in row))
-    console.print(table)
+    console.print(table, soft_wrap=True)
 
 
 def print_json(value: Any) -> None:

@@ -80,10 +80,10 @@ def print_summary(
     with open_store(settings.warehouse_path, memory_limit=settings.memory_limit) as warehouse:
         console.print("\n[bold]3  Scorecard[/]  last 28 days")
         if warehouse.exists("journey_maps.scorecard"):
-            from cja_pipeline.journey_maps.scorecard import scorecard_rows
+            from cja_pipeline.journey_maps.scorecard import scorecard_lines
 
-            columns, rows = scorecard_rows(warehouse.read("journey_maps.scorecard"))
-            print_table(console, "", columns, rows)
+            columns, rows = scorecard_lines(warehouse.read("journey_maps.scorecard"), shop().language)
+            print_table(console, columns, rows)
         if warehouse.exists("quality.results"):
             passed, warned, failed = latest_checks(warehouse)
             console.print(f"\n[bold]4  Checks[/]  {passed} passed, {warned} warned, {failed} failed")

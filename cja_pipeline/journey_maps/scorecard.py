@@ -101,6 +101,22 @@ def scorecard_markdown(scorecard: pd.DataFrame, language: str = "en") -> str:
     return _table(heads, text, courses, drawn)[: INLINE - 1]
 
 
+def scorecard_lines(scorecard: pd.DataFrame, language: str = "en") -> tuple[list[str], list[list[str]]]:
+    """The scorecard for a terminal: column names, and per KPI its name, figures, interval, n and course."""
+    words = load_labels(language)
+    heads = [words("table.item"), words("table.value"), "Δ", words("kpi.target"), "95 %", "n", "28 d"]
+    lines = []
+    for record in scorecard.to_dict("records"):
+        row = _row(record)
+        name, value, moved, target = _cells(row, words)
+        ends = [
+            _tight(figure(record[end], row, words)) for end in ("low", "high") if record[end] == record[end]
+        ]
+        n = "" if record["n"] != record["n"] else f"{int(record['n']):,}"
+        lines.append([name, value.strip("*"), moved, target, " – ".join(ends), n, spark_blocks(_points(row))])
+    return heads, lines
+
+
 def _table(heads: list[str], cells: list[list[str]], courses: list[list[float]], drawn: int) -> str:
     lines = ["|".join(heads), "|".join(["-", "-:", "-:", "-:", "-"][: len(heads)])]
     for place, (row, course) in enumerate(zip(cells, courses, strict=True)):
