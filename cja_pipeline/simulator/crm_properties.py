@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from .columns import length
 from .crm_versions import iso
 from .identity import Identities, chance, draw, referral_code
 from .life import Life, has_account
@@ -89,8 +88,3 @@ def first_properties(
         "consent_analytics": "true" if people["consent"][person] else "false",
         "consent_marketing": "true" if people["optin"][person] else "false",
     }
-
-
-def people_count(life: Life) -> int:
-    """Number of people of the world, casual visitors included."""
-    return length(life.people)

@@ -45,7 +45,7 @@ def campaigns(config: WorldConfig, calendar: Calendar) -> list[tuple[str, str, s
 
 def provider_of(config: WorldConfig, person: np.ndarray) -> np.ndarray:
     """Position of each person's mail provider in the settings."""
-    shares = np.cumsum(list(config.email.providers.values()))  # type: ignore[union-attr]
+    shares = np.cumsum(list(config.email.providers.values()))
     draw = (mix(person, 41) >> np.uint64(11)).astype(float) / float(1 << 53)
     return np.searchsorted(shares / shares[-1], draw, side="right").clip(0, len(shares) - 1)
 

@@ -45,6 +45,7 @@ def ecommerce(of: Formatter, rows: Table, visit: np.ndarray, name: np.ndarray) -
     """The ecommerce struct; null on events that are not about shopping."""
     other = name != E["purchase"]
     revenue = value_of(of, rows, visit, name, np.zeros(len(visit), np.int64))
+    code = of.words.order_code[visit]
     nothing = pa.nulls(len(visit), pa.float64())
     return struct_or_null(
         ~np.isin(name, SHOPPING),
@@ -54,7 +55,7 @@ def ecommerce(of: Formatter, rows: Table, visit: np.ndarray, name: np.ndarray) -
         shipping_value=nothing,
         tax_value=nothing,
         unique_items=pa.array(of.line_count[visit], mask=other),
-        transaction_id=of.words.pool.take(pa.array(of.words.order_code[visit], mask=other)),
+        transaction_id=of.words.pool.take(pa.array(code, mask=other | (code < 0))),
     )
 
 

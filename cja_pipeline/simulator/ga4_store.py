@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from .columns import Table, length, take
+from .columns import Table, take
 from .ga4_format import Formatter
 from .life import Life
 from .tracking import LOST, REWRITES, export_times
@@ -122,12 +122,3 @@ def earlier_bytes(path: Path, late_rows: np.ndarray) -> bytes:
     mask = np.ones(table.num_rows, bool)
     mask[late_rows] = False
     return parquet_bytes(table.filter(pa.array(mask)))
-
-
-def rows_by_day(measured: Table, total: int) -> np.ndarray:
-    """Number of rows offered in the end per day."""
-    return (
-        np.bincount(measured["day"][measured["rewrite"] != LOST], minlength=total)
-        if length(measured)
-        else np.zeros(total)
-    )

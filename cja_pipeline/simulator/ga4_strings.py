@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pyarrow as pa
 
@@ -63,14 +65,14 @@ class Vocabulary:
         self.hostile = add([HOSTILE])
         web = np.flatnonzero(life.orders["visit"] >= 0)
         start = add(list(order_numbers(life)[web]))
-        self.order_code = np.zeros(length(life.visits), np.int64)
+        self.order_code = np.full(length(life.visits), -1, np.int64)
         self.order_code[life.orders["visit"][web]] = start + np.arange(len(web))
         self.pool = pa.array(strings)
         self._cookies()
         self._logins()
 
     @staticmethod
-    def _referrer(add, source: str) -> int:  # type: ignore[no-untyped-def]
+    def _referrer(add: Callable[[list[str]], int], source: str) -> int:
         url = REFERRERS.get(source, f"https://{source}/" if "." in source else "")
         return add([url]) if url else -1
 

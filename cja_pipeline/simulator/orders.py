@@ -11,13 +11,12 @@ from __future__ import annotations
 import numpy as np
 
 from .calendar import Calendar
-from .catalogue import catalogue
+from .catalogue import Catalogue, catalogue
 from .columns import DAY, HOUR, MINUTE, NEVER, Table, concat, length, pick, take
 from .config import WorldConfig
 from .people import Block
 
 SALES = ["web", "store", "phone"]
-CASUAL_STORE = 0.0
 
 
 def currency_codes(config: WorldConfig) -> list[str]:
@@ -86,7 +85,7 @@ def make_orders(
     return _fates(config, calendar, block, visits, table, rng)
 
 
-def _baskets(goods, rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[no-untyped-def]
+def _baskets(goods: Catalogue, rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
     pieces = 1 + np.minimum(rng.poisson(0.7, n), 4)
     cents = np.zeros(n, np.int64)
     for k in range(5):
@@ -95,7 +94,9 @@ def _baskets(goods, rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.nd
     return cents, pieces
 
 
-def _order(person, visit, at, sales, gross, quantity) -> Table:  # type: ignore[no-untyped-def]
+def _order(
+    person: np.ndarray, visit: np.ndarray, at: np.ndarray, sales: int, gross: np.ndarray, quantity: np.ndarray
+) -> Table:
     n = len(person)
     return {
         "person": np.asarray(person, np.int64),
@@ -109,7 +110,14 @@ def _order(person, visit, at, sales, gross, quantity) -> Table:  # type: ignore[
     }
 
 
-def _fates(config, calendar, block, visits, table, rng) -> Table:  # type: ignore[no-untyped-def]
+def _fates(
+    config: WorldConfig,
+    calendar: Calendar,
+    block: Block,
+    visits: Table,
+    table: Table,
+    rng: np.random.Generator,
+) -> Table:
     spec, n = config.orders, length(table)
     web, known = table["sales"] == 0, table["person"] >= 0
     local = np.where(known, table["person"] - block.base, 0)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from .calendar import Calendar
-from .columns import DAY, HOUR, MINUTE, NEVER, Table, concat, expit, length, take
+from .columns import DAY, HOUR, MINUTE, NEVER, Table, concat, length, take
 from .config import WorldConfig
 from .people import Block
 
@@ -88,7 +88,9 @@ def make_tickets(
     return table
 
 
-def _ticket(person, at, topic, feeling, order) -> Table:  # type: ignore[no-untyped-def]
+def _ticket(
+    person: np.ndarray, at: np.ndarray, topic: np.ndarray | int, feeling: np.ndarray | int, order: np.ndarray
+) -> Table:
     n = len(person)
     return {
         "person": np.asarray(person, np.int64),
@@ -169,7 +171,9 @@ def make_surveys(
     return take(table, table["at"] < calendar.finish - HOUR)
 
 
-def _survey(person, at, kind, score, order, mood) -> Table:  # type: ignore[no-untyped-def]
+def _survey(
+    person: np.ndarray, at: np.ndarray, kind: int, score: np.ndarray, order: np.ndarray, mood: np.ndarray
+) -> Table:
     n = len(person)
     return {
         "person": np.asarray(person, np.int64),
@@ -180,8 +184,3 @@ def _survey(person, at, kind, score, order, mood) -> Table:  # type: ignore[no-u
         "topic": np.where(mood < -1.0, 0, np.where(mood > 0.4, 7, 2)).astype(np.int8),
         "feeling": np.where(mood < -0.9, -1, np.where(mood > 0.3, 1, 0)).astype(np.int8),
     }
-
-
-def satisfied(people: Table) -> np.ndarray:
-    """Probability scale of a person's contentment, 0..1."""
-    return expit(people["satisfaction"])

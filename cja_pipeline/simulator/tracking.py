@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .columns import DAY, HOUR, MINUTE, SECOND, Table, concat, length, rng_for, take
+from .columns import HOUR, MINUTE, SECOND, Table, concat, length, rng_for, take
 from .life import Life
 from .steps import E
 from .web import incident_window
@@ -108,8 +108,3 @@ def tracked_orders(life: Life, table: Table) -> np.ndarray:
     seen[life.events["visit"][rows]] = True
     visit = life.orders["visit"]
     return (visit >= 0) & seen[np.maximum(visit, 0)]
-
-
-def lateness_days(life: Life) -> int:
-    """Days after which the export of a day no longer changes."""
-    return int((EXPORT_HOUR * HOUR + (REWRITES - 1) * DAY) // DAY) + 1

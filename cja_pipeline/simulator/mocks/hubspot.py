@@ -62,7 +62,7 @@ def handle(request: httpx.Request, world: World, now: dt.datetime) -> httpx.Resp
         if request.method != method:
             return _error(405, "VALIDATION_ERROR", "Method not allowed")
         try:
-            return serve(request, world, moment, *found.groups())  # type: ignore[operator]
+            return serve(request, world, moment, *found.groups())
         except (BadFilter, ValueError) as error:
             return _error(400, "VALIDATION_ERROR", f"Invalid input: {error}")
     return _error(404, "OBJECT_NOT_FOUND", "resource not found")
