@@ -11,11 +11,13 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from cja_pipeline.warehouse import Warehouse
 
     Block = dict[str, NDArray[Any]]
+    Days = NDArray[np.datetime64]
 
 KEYS = ("grain", "period_start", "dimension", "dimension_value")
 NUMBERS = ("value", "numerator", "denominator", "n", "missing", "ci_low", "ci_high")
@@ -31,7 +33,8 @@ def fetch(wh: Warehouse, query: str) -> Block:
         if values.dtype.kind == "M":
             found[name] = np.asarray(values, dtype="datetime64[D]")
         elif values.dtype.kind == "O":
-            found[name] = np.where(np.ma.getmaskarray(values), None, np.ma.getdata(values))
+            found[name] = np.array(np.ma.getdata(values), dtype=object)
+            found[name][np.ma.getmaskarray(values)] = None
         else:
             found[name] = np.ma.filled(np.ma.asarray(values).astype(float), np.nan)
     return found
@@ -42,7 +45,7 @@ def empty() -> Block:
     return blank("", [])
 
 
-def blank(grain: str, starts: Sequence[dt.date]) -> Block:
+def blank(grain: str, starts: Sequence[dt.date] | Days) -> Block:
     """Rows for the whole of these periods, without numbers; n is 0."""
     import numpy as np
 

@@ -107,7 +107,7 @@ def finish(kpi: Kpi, grains: Iterable[str], rows: Block, calendar: Calendar, cov
         reason = np.array([v.reason for v in verdicts], dtype=object)[place]
         forced = reason != None  # noqa: E711 - elementwise
         part["null_reason"] = np.where(forced, reason, part["null_reason"])
-        part["ci_method"] = np.where(forced, None, part["ci_method"])
+        part["ci_method"][forced] = None
         for name in ("value", "ci_low", "ci_high"):
             part[name] = np.where(forced, np.nan, part[name])
         # slices of a period that has no value say nothing more

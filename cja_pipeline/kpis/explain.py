@@ -172,10 +172,8 @@ def _published(
         [kpi.id, grain, start, dimension, value],
     )
     if rows.empty:
-        known = wh.sql(
-            "select min(period_start), max(period_start) from kpis.kpi_values where kpi_id = ? and grain = ?",
-            [kpi.id, grain],
-        ).fetchone()
+        ends = "from kpis.kpi_values where kpi_id = ? and grain = ?"
+        known = [wh.scalar(f"select {end}(period_start) {ends}", [kpi.id, grain]) for end in ("min", "max")]
         raise NoSuchNumberError(
             f"{kpi.id} has no {grain} of {start} for {dimension} = {value}; its {grain}s go from {known[0]} "
             f"to {known[1]}, and it is split by {', '.join(load_catalogue().dimensions(kpi)) or 'nothing'}."
@@ -188,13 +186,13 @@ def _table(wh: Warehouse, name: str) -> dict[str, Any]:
     """An input table: its rows, and what its checks said last."""
     found: dict[str, Any] = {"table": name, "rows": wh.count(name) if wh.exists(name) else None}
     if wh.exists("quality.results"):
-        checks = wh.sql(
-            "select count(*), coalesce(sum(case when passed then 0 else 1 end), 0), max(run_id) "
-            "from quality.results where table_name = ? and run_id = "
-            "(select max_by(run_id, checked_at) from quality.results where table_name = ?)",
-            [name, name],
-        ).fetchone()
-        found |= {"checks": checks[0], "checks_failed": int(checks[1]), "run_id": checks[2]}
+        runs = wh.sql(
+            "select run_id, count(*), count(*) filter (where not passed) from quality.results "
+            "where table_name = ? group by run_id order by max(checked_at) desc, run_id limit 1",
+            [name],
+        ).fetchall()
+        for run_id, checks, failed in runs:
+            found |= {"checks": checks, "checks_failed": failed, "run_id": run_id}
     return found
 
 

@@ -107,7 +107,7 @@ class Kpi(StrictModel):
     def _dimensions_exist(cls, value: list[str] | None, info: ValidationInfo) -> list[str] | None:
         source = load_sources().get(info.data.get("source") or "")
         unknown = sorted(set(value or []) - set(source.slices)) if source else []
-        if unknown:
+        if source is not None and unknown:
             raise ValueError(
                 f"source {info.data['source']!r} has the dimensions {source.slices}, not {unknown}"
             )

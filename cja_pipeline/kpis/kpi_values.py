@@ -52,9 +52,8 @@ def build_kpi_values(wh: Warehouse) -> int:
 
 def read_scope(wh: Warehouse) -> tuple[Scope, Calendar]:
     """The last complete day, whether segments exist, and the days that are measured."""
-    opening, last = wh.sql(
-        "select coalesce(p.first_day, p.last_day), p.last_day from config.params p"
-    ).fetchone()
+    last: dt.date = wh.scalar("select last_day from config.params")
+    opening: dt.date = wh.scalar("select coalesce(first_day, last_day) from config.params")
     ordered = wh.scalar("select min(business_date) from customers.orders")
     first = min(opening, ordered or opening, last)
     segments = wh.exists(SEGMENT_TABLE) and bool(wh.scalar(f"select count(*) from {SEGMENT_TABLE}"))
@@ -114,7 +113,7 @@ class _Build:
         """KPIs that need the rows themselves."""
         for kpi in self.catalogue:
             if kpi.kind in ("quantile", "survival") and kpi.source in self.available:
-                grains = {grain: self._slices(kpi, grain) for grain in kpi.grains}
+                grains: dict[str, list[str]] = {g: self._slices(kpi, g) for g in kpi.grains}
                 source = self.sources[str(kpi.source)]
                 self._keep(kpi, *compute_rows(self.wh, kpi, source, self.scope, grains))
 

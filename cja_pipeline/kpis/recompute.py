@@ -35,9 +35,9 @@ def recompute(kpi: Kpi, rows: pd.DataFrame) -> float | None:
         d = per_unit["denominator"] if kpi.denominator else None
         if kpi.kind == "distinct":
             n = (n > 0).astype(float)
-        elif kpi.kind == "proportion":
+        elif kpi.kind == "proportion" and d is not None:
             n, d = ((n > 0) & (d > 0)).astype(float), (d > 0).astype(float)
-        elif kpi.kind == "per_unit":
+        elif kpi.kind == "per_unit" and d is not None:
             n, d = n.where(d > 0, 0.0), (d > 0).astype(float)
         base = d if d is not None else n
         units = len(per_unit) if kpi.kind == "sum" else (base != 0).sum()

@@ -203,8 +203,8 @@ def grouped_quantile(
     owner = pair // (unit.max() + 1)
     rows, hits = np.bincount(inverse), np.bincount(inverse, x <= point[code])
     clusters = np.bincount(owner)
-    squares = [np.bincount(owner, part) for part in (hits * hits, rows * rows, hits * rows)]
-    share = ratio_from_moments(clusters, np.bincount(owner, hits), size, *squares, confidence)
+    nn, dd, nd = (np.bincount(owner, part) for part in (hits * hits, rows * rows, hits * rows))
+    share = ratio_from_moments(clusters, np.bincount(owner, hits), size, nn, dd, nd, confidence)
     with np.errstate(invalid="ignore"):
         se = np.fmax(share.se, np.sqrt(q * (1 - q) / size))
         spread = np.where(clusters > 1, se, np.nan) * stdtrit(

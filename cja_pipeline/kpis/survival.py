@@ -94,7 +94,7 @@ def kaplan_meier(
     if len(time) and float(time.min()) < 0:
         raise ValueError("kaplan_meier: durations must not be negative; check the order of start and end.")
     distinct, codes = np.unique(time, return_inverse=True)
-    deaths = np.bincount(codes, event * weight, minlength=len(distinct))
+    deaths = np.bincount(codes, event * weight, minlength=len(distinct)).astype(float)
     leaving = np.bincount(codes, weight, minlength=len(distinct))
     risk = leaving[::-1].cumsum()[::-1]
     keep = deaths > 0
@@ -111,7 +111,15 @@ def kaplan_meier(
         last = high[~ended][-1] if (~ended).any() else 1.0
         high = np.where(ended, last, high)
     return Survival(
-        times, risk, deaths, survival, low, high, greenwood, int(weight.sum()), float(time.max(initial=0.0))
+        times,
+        risk.astype(float),
+        deaths,
+        survival,
+        low,
+        high,
+        greenwood,
+        int(weight.sum()),
+        float(time.max(initial=0.0)),
     )
 
 
