@@ -16,6 +16,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from cja_pipeline.settings import get_settings
 
+try:  # the C parser reads the same language eight times faster; not every build of the library has it
+    from yaml import CSafeLoader as SafeLoader
+except ImportError:
+    from yaml import SafeLoader  # type: ignore[assignment]
+
 SHIPPED = Path(__file__).parent
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -82,7 +87,7 @@ def load_file(path: Path, model: type[Model]) -> Model:
         )
     text = path.read_text(encoding="utf-8")
     try:
-        data = yaml.safe_load(text)
+        data = yaml.load(text, Loader=SafeLoader)
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: not valid YAML: {error}") from error
     try:
