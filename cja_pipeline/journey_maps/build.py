@@ -62,7 +62,7 @@ def build_journey_map(wh: Warehouse, run: Mapping[str, Any] | None = None) -> pd
 
 def shop_sections(context: Context) -> Rows:
     """What is measured for the shop as a whole and stands on every group's page."""
-    rows = Rows("all", context.first_day, context.last_day)
+    rows = _rows(context, "all")
     health(context, rows)
     attribution(context, rows)
     cohorts(context, rows)
@@ -72,7 +72,7 @@ def shop_sections(context: Context) -> Rows:
 
 def build_segment(context: Context, segments: list[str], shared: Rows) -> Rows:
     """The rows of one group: its own sections and copies of the shop's."""
-    rows = Rows(context.segment, context.first_day, context.last_day)
+    rows = _rows(context, context.segment)
     _header(context, rows, segments)
     rows.rows += [row | {"segment": context.segment} for row in shared.rows]
     kpis(context, rows)
@@ -88,6 +88,13 @@ def build_segment(context: Context, segments: list[str], shared: Rows) -> Rows:
     headline(context, rows, found)
     changes(context, rows)
     return rows
+
+
+def _rows(context: Context, segment: str) -> Rows:
+    """Empty rows of the map's period; without data there is no period."""
+    if context.last_day == EPOCH:
+        return Rows(segment)
+    return Rows(segment, context.first_day, context.last_day)
 
 
 def shop_context(wh: Warehouse) -> Context:

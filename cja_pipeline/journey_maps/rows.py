@@ -76,7 +76,7 @@ COLUMNS = (
     "period_start",
     "period_end",
 )
-LIMITS = {"label": 120, "text": 400, "evidence": 160, "owner": 60, "item": 200, "series": 200_000}
+LIMITS = {"label": 120, "text": 400, "evidence": 160, "owner": 110, "item": 200, "series": 200_000}
 
 
 @dataclass(frozen=True)

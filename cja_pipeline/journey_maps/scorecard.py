@@ -137,7 +137,9 @@ def _row(record: dict[Any, Any]) -> Row:
         currency=record["currency"] if isinstance(record["currency"], str) else "",
         status=str(record["status"]),
         series=record["series"] if isinstance(record["series"], str) else "[]",
-        **{name: known(record[name]) for name in ("value", "previous", "target")},
+        value=known(record["value"]),
+        previous=known(record["previous"]),
+        target=known(record["target"]),
     )
 
 

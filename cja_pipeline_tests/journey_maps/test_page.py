@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
+import subprocess
+import sys
 from html.parser import HTMLParser
 from itertools import pairwise
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -15,6 +19,7 @@ from cja_pipeline.journey_maps.page import palette
 from cja_pipeline.journey_maps.page.render import LIMIT_BYTES, render
 from cja_pipeline.journey_maps.rows import STAGES, Rows
 from cja_pipeline_tests.journey_maps.example import END, START, example
+from cja_pipeline_tests.journey_maps.golden import FILE, digests
 from cja_pipeline_tests.journey_maps.hostile import hostile
 
 
@@ -59,6 +64,28 @@ def test_equal_rows_give_equal_bytes_in_any_order(page: str) -> None:
         hashlib.sha256(text.encode()).hexdigest() for text in (page, render(example()), render(shuffled))
     }
     assert len(digests) == 1
+
+
+def test_the_bytes_are_the_golden_ones() -> None:
+    # a wanted change: python -m cja_pipeline_tests.journey_maps.golden
+    assert digests() == json.loads(FILE.read_text(encoding="utf-8"))
+
+
+def test_the_bytes_do_not_depend_on_the_process() -> None:
+    command = [sys.executable, "-c", "from cja_pipeline_tests.journey_maps.golden import *; print(digests())"]
+    here = Path(__file__).parents[2]
+    for seed, zone in (("1", "Asia/Tokyo"), ("77", "UTC")):
+        environment = {
+            **os.environ,
+            "PYTHONHASHSEED": seed,
+            "TZ": zone,
+            "LC_ALL": "C",
+            "PYTHONPATH": str(here),
+        }
+        result = subprocess.run(
+            command, env=environment, cwd=here, capture_output=True, text=True, check=True
+        )
+        assert result.stdout.strip() == str(digests())
 
 
 @pytest.mark.parametrize("frame", [example(), hostile(), empty()], ids=["example", "hostile", "empty"])

@@ -14,11 +14,10 @@ from cja_pipeline.journey_maps.page.render import render
 from cja_pipeline.journey_maps.reconcile import reconcile
 from cja_pipeline.journey_maps.rows import STAGES, Map, Rows, read_map
 from cja_pipeline.journey_maps.sections.flows import draw_flows
-from cja_pipeline.journey_maps.sections.kpis import verdict
 from cja_pipeline.journey_maps.sections.volumes import volumes
 from cja_pipeline.journey_maps.suppress import SUPPRESS
 from cja_pipeline.warehouse import Warehouse
-from cja_pipeline_tests.journey_maps.small_shop import LAST, NOW, SmallShop, curve, insert, loss
+from cja_pipeline_tests.journey_maps.small_shop import LAST, NOW, SmallShop, curve, insert
 
 SHOP = SmallShop()
 FIRST = LAST - dt.timedelta(days=89)
@@ -126,65 +125,6 @@ def test_a_pain_point_is_told_without_names_and_addresses(wh: Warehouse) -> None
         assert "example.com" not in row.text
 
 
-def test_the_headline_is_the_largest_proven_loss(wh: Warehouse) -> None:
-    insert(
-        wh,
-        "kpis.friction",
-        [
-            loss(),
-            loss(
-                step="visit",
-                dimension="landing_page",
-                dimension_value="/",
-                lost_revenue=3_000.0,
-                lost_low=10.0,
-            ),
-            loss(step="add_to_cart", lost_revenue=90_000.0, lost_low=-5.0),  # its interval holds zero
-            loss(step="product_view", lost_revenue=70_000.0, status="unclear", q_value=0.4),
-            loss(step="purchase", lost_revenue=99_000.0, customers=SUPPRESS - 1),
-        ],
-    )
-    page = section(wh)
-    row = page.find("header", "headline")
-    assert row is not None
-    assert row.label == "Too many checkouts on phones are left"
-    assert row.status == "finding"
-    assert row.value == 12_857.0
-    assert "*600 of 1,000 visits* on phones" in row.text
-    assert "usually" not in row.text
-    assert "*450*" in row.text
-    assert "€\u00a013\u00a0k a month" in row.text
-    first = [chance for chance in page.section("opportunity") if chance.status.endswith("first")]
-    assert [chance.stage for chance in first] == ["purchase"]
-    assert first[0].low == pytest.approx(8_000 * 12_857 / 12_000)
-    assert [row.status for row in page.section("friction")].count("proven") == 2
-    assert "SUPPRESS" not in render(build_journey_map(wh))
-
-
-def test_an_incident_is_told_as_such(wh: Warehouse) -> None:
-    insert(
-        wh,
-        "kpis.friction",
-        [loss(kind="incident", period_start=dt.date(2026, 10, 3), period_end=dt.date(2026, 10, 5))],
-    )
-    page = section(wh)
-    row = page.find("header", "headline")
-    assert row is not None
-    assert row.label == "Too many checkouts on phones are left for 3\u00a0days"
-    assert "It cost about" in row.text
-    assert page.section("opportunity") == []  # it is over: nothing to win each month
-
-
-def test_without_a_proven_loss_the_headline_is_calm(wh: Warehouse) -> None:
-    insert(wh, "kpis.friction", [loss(status="unclear")])
-    row = section(wh).find("header", "headline")
-    assert row is not None
-    assert row.status == "calm"
-    assert row.value is None
-    furthest, _ = members("all")
-    assert f"*{len(furthest)} customers*" in row.text
-
-
 def test_nothing_is_invented_without_tables() -> None:
     with Warehouse(":memory:") as bare:
         frame = build_journey_map(bare)
@@ -267,80 +207,6 @@ def test_flows_keep_every_attempt_or_drop_it_everywhere(wh: Warehouse) -> None:
     callout = read_map(frame).find("path", "callout")
     assert callout is not None
     assert callout.share == pytest.approx(60 / 180)
-
-
-def test_records_and_checks_of_the_ledger(wh: Warehouse) -> None:
-    blank = {"run_id": "r", "stream": "s", "fingerprint": "f", "rules_hash": "h", "rejected": 0, "late": 0}
-    counts = {"quarantined": 0, "duplicate": 0, "accepted": 100, "valid": 100, "written": 100, "offered": 100}
-    base = blank | counts | {"table_name": "validated.web_events", "day": LAST, "as_of": NOW}
-    insert(
-        wh,
-        "quality.ledger",
-        [
-            base | {"source": "web_analytics", "stage": "landed", "duplicate": 10, "valid": 90},
-            base
-            | {"source": "web_analytics", "stage": "validated", "offered": 90, "accepted": 88, "rejected": 2}
-            | {"quarantined": 3, "valid": 85},
-            base | {"source": "crm", "stage": "landed", "day": LAST - dt.timedelta(days=2), "valid": 99},
-        ],
-    )
-    result = {"run_id": "r", "table_name": "t", "checked_at": NOW, "severity": "warning", "action": "warn"}
-    insert(
-        wh,
-        "quality.results",
-        [
-            result | {"check_id": "a", "passed": True},
-            result | {"check_id": "b", "passed": False, "checked_at": NOW - dt.timedelta(days=1)},
-            result | {"check_id": "b", "passed": True},  # the newer result counts
-            result | {"check_id": "c", "passed": False},
-            result | {"check_id": "d", "passed": False, "severity": "critical"},
-        ],
-    )
-    page = section(wh)
-    rows = {row.item: row for row in page.section("health")}
-    assert (rows["records"].value, rows["records"].target) == (100.0, 200.0)
-    assert rows["quarantine"].value == 3.0
-    assert (rows["sources"].value, rows["sources"].target) == (1.0, 2.0)
-    assert (rows["checks"].value, rows["checks"].target) == (2.0, 4.0)
-    assert rows["checks"].parts() == {"warnings": 1, "failures": 1}
-    assert rows["refreshed"].text == "2026-11-21T04:00:00"
-    html = render(build_journey_map(wh))
-    assert "Some sources are behind: CRM." in html
-    assert "100 records are not accounted for" in html
-    assert "A blocking quality check has failed" in html
-
-
-@pytest.mark.parametrize(
-    ("value", "target", "better", "low", "high", "status"),
-    [
-        (3.0, 2.0, "up", None, None, "on"),
-        (1.9, 2.0, "up", 1.7, 2.1, "near"),
-        (1.5, 2.0, "up", 1.4, 1.6, "off"),
-        (1.5, 2.0, "up", None, None, "off"),
-        (1.5, 2.0, "down", None, None, "on"),
-        (2.1, 2.0, "down", 1.9, 2.3, "near"),
-        (3.0, None, "up", None, None, "none"),
-        (None, 2.0, "up", None, None, "no_data"),
-    ],
-)
-def test_verdicts(
-    value: float | None, target: float | None, better: str, low: float | None, high: float | None, status: str
-) -> None:
-    assert verdict({"target": target, "better": better, "ci_low": low, "ci_high": high}, value) == status
-
-
-def test_what_changed_since_an_earlier_map(wh: Warehouse) -> None:
-    now = build_journey_map(wh)
-    before = now.copy()
-    before["period_end"] = LAST - dt.timedelta(days=1)
-    reached = (
-        (before["section"] == "volume") & (before["item"] == "reached") & (before["stage"] == "awareness")
-    )
-    before.loc[reached, "value"] -= 40
-    page = read_map(build_journey_map(wh, {"previous": before}))
-    assert page.text("note", "since") == "Against the map of 19 November 2026."
-    assert [(row.label, row.text) for row in page.section("note")[1:]] == [("Awareness", "+40")]
-    assert read_map(build_journey_map(wh, {"previous": now})).section("note") == []
 
 
 def test_one_group_does_not_see_another(wh: Warehouse) -> None:

@@ -19,7 +19,9 @@ def credit(page: Map, words: Labels) -> dict[str, Any] | None:
     ends = [value for row in drawn for value in (row.value, row.high, row.target) if value is not None]
     full = draw.ceiling(max(ends)) if max(ends) > 0 else 1.0
     full = max(ends) * 1.02 if full > max(ends) * 1.3 else full
+    period = rows[0]
     return {
+        "period": words.formats.dates(period.period_start, period.period_end),
         "rows": [
             {
                 "name": words.name("channel", row.item, row.label),
@@ -29,7 +31,7 @@ def credit(page: Map, words: Labels) -> dict[str, Any] | None:
                 "rest": row.status == "rest",
             }
             for row in rows
-        ]
+        ],
     }
 
 

@@ -57,15 +57,15 @@ def flows(page: Map, words: Labels) -> dict[str, Any] | None:
     if any(not column for column in by_column):
         return None
     scale = min(
-        (HEIGHT - GAP * (len(column) - 1)) / sum(node.row.value or 0 for node in column)
+        (HEIGHT - APART * (len(column) - 1)) / sum(node.row.value or 0 for node in column)
         for column in by_column
     )
     for column in by_column:
-        top = 0.0
+        top, middle = 0.0, -APART
         for node in column:
             node.size = max(LEAST, (node.row.value or 0) * scale)
-            node.top = top
-            top += node.size + GAP
+            node.top = max(top, middle + APART - node.size / 2)
+            middle, top = node.top + node.size / 2, node.top + node.size + GAP
     places = PLACES[columns]
     ribbons = [_ribbon(row, nodes, scale, places) for row in _ordered(links, nodes)]
     height = max(HEIGHT, *(node.top + node.size for node in nodes.values()))
@@ -76,6 +76,7 @@ def flows(page: Map, words: Labels) -> dict[str, Any] | None:
         "heads": [_head(k, columns, places, words) for k in range(columns)],
         "height": draw.c(height),
         "callout": _callout(page, words, by_column),
+        "open": _still_open(page, words),
     }
 
 
@@ -144,6 +145,13 @@ def _label(node: Node, y: float, places: tuple[float, ...], words: Labels) -> di
 def _head(column: int, columns: int, places: tuple[float, ...], words: Labels) -> dict[str, str]:
     key = "first_touch" if column == 0 else "outcome" if column == columns - 1 else "then"
     return {"x": f"{draw.c(places[column])}%", "name": words(f"cards.{key}")}
+
+
+def _still_open(page: Map, words: Labels) -> str:
+    row = page.find("path", "open")
+    if row is None or row.value is None:
+        return ""
+    return words("cards.paths_open", n=words.formats.number(row.value))
 
 
 def _callout(page: Map, words: Labels, by_column: list[list[Node]]) -> dict[str, Any] | None:

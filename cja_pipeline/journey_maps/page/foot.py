@@ -12,18 +12,18 @@ def foot(page: Map, words: Labels, suppress: int, small: int) -> dict[str, Any]:
     """Texts of the footer and the list of changes against the map before."""
     period = page.find("header", "period")
     idle = page.find("header", "idle_days")
-    dates = words.formats.dates(period.period_start, period.period_end) if period else words("health.unknown")
+    dates = words.formats.dates(period.period_start, period.period_end) if period else ""
     changes = [row for row in page.section("note") if row.item.startswith("change/")]
     since = page.find("note", "since")
     return {
         "read": words("foot.read_text", idle=words.formats.number(idle.value if idle else 30)),
         "source": words(
             "foot.source_text",
-            run=page.text("header", "run", "–"),
             version=page.text("header", "version", "–"),
             period=dates,
             zone=page.text("header", "time_zone", "UTC"),
         ),
+        "run": words("foot.source_run", run=page.text("header", "run")) if page.text("header", "run") else "",
         "leaves": words("foot.leaves_text", k=suppress, small=small),
         "limits": [row.text for row in page.section("note") if row.item.startswith("limit/") and row.text],
         "since": since.text if since else "",

@@ -27,6 +27,7 @@ def head(page: Map, words: Labels) -> dict[str, Any]:
         "eyebrow": " · ".join(part for part in eyebrow if part and part != NOTHING),
         "period": words.formats.dates(start, end),
         "segment": segment,
+        "who": words.words.get(f"who.{page.segment}") or segment,
         "segments": _segments(page, words),
         "banners": [row.text for row in page.section("health") if row.item.startswith("banner") and row.text],
         "health": _health(page, words),

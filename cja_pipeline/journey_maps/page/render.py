@@ -83,6 +83,7 @@ def context(page: Map, words: Labels) -> dict[str, Any]:
         "curve": courses.buying_curve(page, words),
         "value": bars.value_against_cost(page, words),
         "twins": twins(page, words),
+        "shop_wide": "" if page.segment == "all" else f" {words('page.shop_wide')}",
         "foot": foot(page, words, SUPPRESS, SMALL),
     }
 

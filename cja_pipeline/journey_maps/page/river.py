@@ -100,7 +100,7 @@ def _cell(
     return {
         "reached": _figure(count, "reached", words, minimum),
         "known": reached is not None,
-        "unit": words("map.reached") if index == 0 or share is None else "",
+        "unit": words("map.reached") if reached is not None and (index == 0 or share is None) else "",
         "of_first": words("map.of_first", share=form.percent(share, 1))
         if index and share is not None
         else "",

@@ -11,7 +11,8 @@ from cja_pipeline.journey_maps.suppress import SUPPRESS
 
 TABLES = ("kpis.journeys", "kpis.journey_touches", "config.segments")
 FIRST_TOUCHES = 5
-ENDS = ("left_at_once", "left_looking", "open")  # an attempt that ended here flows no further
+ENDS = ("left_at_once", "left_looking")  # an attempt that ended here flows no further
+OPEN = "open"
 LOSSES = ("left_at_cart", "left_at_checkout", "left_at_payment")
 ORDER = (
     "product_view",
@@ -22,7 +23,6 @@ ORDER = (
     *LOSSES,
     "left_looking",
     "left_at_once",
-    "open",
 )
 Attempt = tuple[str, str, str, str, int]
 
@@ -44,9 +44,13 @@ def flows(context: Context, rows: Rows) -> None:
 
 def draw_flows(context: Context, rows: Rows, attempts: Iterable[Attempt]) -> None:
     """Rows from counted attempts (first touch, second, third, outcome, attempts)."""
-    links = _links(_without_small(_pool(list(attempts))))
+    known = list(attempts)
+    links = _links(_without_small(_pool([attempt for attempt in known if attempt[3] != OPEN])))
     if not any(to.startswith("3/") for _, to in links):
         return
+    running = sum(attempt[4] for attempt in known if attempt[3] == OPEN)
+    if running >= SUPPRESS:
+        rows.add("path", "open", label=context.words("path.open"), value=float(running), n=running)
     loss = _largest_loss(links)
     sizes = _sizes(links)
     for place, node in enumerate(sorted(sizes, key=lambda node: _rank(node, sizes))):
@@ -61,9 +65,7 @@ def draw_flows(context: Context, rows: Rows, attempts: Iterable[Attempt]) -> Non
         )
     for (origin, to), count in sorted(links.items()):
         end = to.split("/", 1)[1]
-        kind = (
-            "loss" if to == loss else "stay" if end == "open" else "exit" if end in (*ENDS, *LOSSES) else "go"
-        )
+        kind = "loss" if to == loss else "exit" if end in (*ENDS, *LOSSES) else "go"
         rows.add(
             "path",
             f"link/{origin}/{to}",

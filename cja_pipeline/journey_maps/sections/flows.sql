@@ -1,4 +1,5 @@
 -- Purchase attempts by where they began and how far they came: first touch, looked or searched, cart, outcome.
+-- An attempt that is still running has the outcome 'open' and no place in the drawing yet.
 with milestones as (
     select
         t.journey_id,
@@ -18,7 +19,7 @@ placed as (
         coalesce(m.first_touch, 'no_known_touch') as first_touch,
         case
             when m.looked_at is null and m.searched_at is null and m.had_cart = 0 then
-                case j.outcome when 'purchase' then 'straight' when 'open' then 'open' else 'left_at_once' end
+                case j.outcome when 'purchase' then 'straight' else 'left_at_once' end
             when m.looked_at is null and m.searched_at is null then 'product_view'
             when m.looked_at is null or m.searched_at < m.looked_at then 'search'
             else 'product_view'
@@ -26,12 +27,11 @@ placed as (
         case
             when m.had_cart = 1 then 'add_to_cart'
             when j.outcome = 'purchase' then 'straight'
-            when j.outcome = 'open' then 'open'
             else 'left_looking'
         end as third,
         case
-            when j.outcome = 'purchase' then 'bought'
             when j.outcome = 'open' then 'open'
+            when j.outcome = 'purchase' then 'bought'
             when m.paid = 1 then 'left_at_payment'
             when m.checked_out = 1 then 'left_at_checkout'
             else 'left_at_cart'

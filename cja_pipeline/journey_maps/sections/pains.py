@@ -71,6 +71,7 @@ def pains(context: Context, rows: Rows, found: list[Loss]) -> None:
     """The worst pain points per stage; a stage without any has no row."""
     told = context.once("pains", lambda: _told(context))
     largest = max([number(row["lost_revenue"]) or 0.0 for row in found if is_proven(row)] or [0.0])
+    wide = "" if context.segment == "all" else f" ({context.words('page.segment_all')})"
     for stage in STAGES:
         lost = [_lost(context, row, largest) for row in found if row["stage"] == stage and is_proven(row)]
         # one loss per step: the same hole seen by browser, country and device is one pain
@@ -87,7 +88,7 @@ def pains(context: Context, rows: Rows, found: list[Loss]) -> None:
                 label=pain.title,
                 text=pain.quote,
                 evidence=pain.evidence,
-                owner=pain.source,
+                owner=pain.source + (wide if pain.item.startswith("topic/") else ""),
                 status=pain.severity,
                 n=pain.n or None,
             )
