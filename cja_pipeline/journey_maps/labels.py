@@ -46,8 +46,10 @@ class Labels:
         return self.words.get(f"{group}.{slug(code)}") or default or readable(code)
 
     def any_name(self, groups: tuple[str, ...], code: str, default: str = "") -> str:
-        """Like `name`, looking in several groups in turn."""
-        found = (self.words.get(f"{group}.{slug(code)}") for group in groups)
+        """Like `name`, looking in several groups in turn. A code with a capital is a channel before it is
+        anything else: "Referral" is a channel, "referral" is what a customer did."""
+        ordered = sorted(groups, key=lambda group: group != "channel") if code != code.lower() else groups
+        found = (self.words.get(f"{group}.{slug(code)}") for group in ordered)
         return next((words for words in found if words), "") or default or readable(code)
 
     def count(self, group: str, n: float | None, figure: str) -> str:

@@ -72,6 +72,13 @@ def test_a_wrong_file_is_named_in_the_error(
         load_labels("fr")
 
 
+def test_a_code_may_name_a_channel_or_a_touchpoint() -> None:
+    german = load_labels("de")
+    assert german.any_name(("touch", "channel"), "Referral") == "Verweis"
+    assert german.any_name(("touch", "channel"), "referral") == "Empfehlung"
+    assert german.any_name(("touch", "channel"), "Carrier pigeon") == "Carrier pigeon"
+
+
 @pytest.mark.parametrize("language", ["xx", "../en", "EN", ""])
 def test_an_unknown_language_is_an_error(language: str) -> None:
     with pytest.raises(ConfigError):

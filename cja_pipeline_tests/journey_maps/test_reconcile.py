@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cja_pipeline.journey_maps.page.render import render
@@ -84,6 +84,7 @@ def test_no_hidden_part_follows_from_the_others(counts: list[int]) -> None:
         assert not others or len(exact) < len(parts) - 1 or not set(others) <= set(exact)
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 5_000), st.integers(0, 5_000)), min_size=5, max_size=5))
 def test_volumes_of_any_size_add_up(ends: list[tuple[int, int]]) -> None:
     rows = Rows()
