@@ -43,8 +43,12 @@ class Scope:
         return [name for name in source.slices if name != SEGMENT or self.segments]
 
 
-def rows_sql(source: Source, scope: Scope) -> str:
-    """SELECT of a source's rows with ``kpi_row``, ``kpi_unit``, ``kpi_day`` and ``kpi_<dimension>``."""
+def rows_sql(source: Source, scope: Scope, names: Sequence[str] | None = None) -> str:
+    """SELECT of a source's rows with ``kpi_row``, ``kpi_unit``, ``kpi_day`` and ``kpi_<dimension>``.
+
+    `names` limits the dimensions; default all of them.
+    """
+    wanted = scope.dimensions(source) if names is None else names
     unit = f"cast(s.{source.unit} as varchar)" if source.unit else "cast(null as varchar)"
     day = (source.day and f"s.{source.day}") or business_day(f"s.{source.at}")
     columns = [
@@ -55,9 +59,10 @@ def rows_sql(source: Source, scope: Scope) -> str:
     columns += [
         f"coalesce(nullif(cast({text} as varchar), ''), '{NOT_SET}') as kpi_{name}"
         for name, text in source.dimensions.items()
+        if name in wanted
     ]
     joins = ["cross join (select time_zone as kpi_zone from config.params) p"]
-    if SEGMENT in scope.dimensions(source):
+    if SEGMENT in wanted:
         columns.append(f"coalesce(v.kpi_rfm, 'no_order') as kpi_{SEGMENT}")
         joins.append(
             "left join (select customer_id as kpi_customer, rfm_segment as kpi_rfm "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cja_pipeline.kpis.catalogue import Catalogue, load_catalogue
-from cja_pipeline.kpis.kpi_entry import Kpi
+from cja_pipeline.kpis.kpi_entry import Kpi, fill
 from cja_pipeline.kpis.objectives import load_objectives
 from cja_pipeline.warehouse import Warehouse
 
@@ -51,19 +51,29 @@ def describe(catalogue: Catalogue) -> pd.DataFrame:
 
 
 def formula(kpi: Kpi) -> str:
-    """The declared formula in one line."""
-    text = str(kpi.numerator)
-    if kpi.duration:
-        text = f"{text} within {kpi.at:g} of {kpi.duration}"
-    elif kpi.kind == "quantile":
-        text = f"quantile {kpi.at:g} of {text}"
-    if kpi.denominator:
-        text = f"{text} / {kpi.denominator}"
+    """The declared formula in one line of words."""
+
+    def words(text: str | None) -> str:
+        if kpi.kind == "derived":
+            return str(text)
+        return f"rows of {kpi.source}" if text == "1" else f"({fill(str(text), window=kpi.window_days or 0)})"
+
+    top, bottom = words(kpi.numerator), words(kpi.denominator)
+    text = {
+        "count": top,
+        "sum": f"sum of {top}",
+        "distinct": f"different customers with {top}",
+        "proportion": f"customers with {top} / customers with {bottom}",
+        "per_unit": f"sum of {top} / customers with {bottom}",
+        "nps": f"100 x (share of {top} >= 9 - share of {top} <= 6)",
+        "quantile": f"quantile {kpi.at} of {top}",
+        "survival": f"share with {top} within {kpi.at} of {words(kpi.duration)}, Kaplan-Meier",
+    }.get(kpi.kind, f"{top} / {bottom}")
     if (kpi.scale, kpi.offset) != (1.0, 0.0):
-        text = f"{kpi.scale:g} x ({text}) + {kpi.offset:g}"
+        text = f"{kpi.scale:g} x {text} {'+' if kpi.offset >= 0 else '-'} {abs(kpi.offset):g}"
     if kpi.complement:
-        text = f"1 - ({text})"
-    return f"{text} where {kpi.where}" if kpi.where else text
+        text = f"1 - {text}"
+    return f"{text}, where {kpi.where}" if kpi.where else text
 
 
 def headline_numbers(wh: Warehouse) -> dict[str, Any]:

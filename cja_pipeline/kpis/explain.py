@@ -98,6 +98,7 @@ def explain_kpi(
         return _derived(wh, catalogue, kpi, definition, published, tables)
     sql = receipt_sql(kpi, scope, period, dimension, dimension_value)
     rows = wh.df(sql)
+    rows["kpi_day"] = rows["kpi_day"].dt.date
     recomputed = recompute(kpi, rows)
     return Receipt(kpi, definition, published, sql, tables, rows, recomputed, _agree(published, recomputed))
 
@@ -126,7 +127,7 @@ def receipt_sql(
     chosen = chosen.replace(f"and {dimension} =", f"and kpi_{dimension} =")
     return (
         f"select kpi_row, kpi_unit, kpi_day, {', '.join(columns)}\n"
-        f"from (\n{rows_sql(source, scope)}\n) counted\n"
+        f"from (\n{rows_sql(source, scope, [dimension])}\n) counted\n"
         f"where kpi_day between date '{first - shift}' and date '{newest}'{condition}{chosen}\n"
         "order by kpi_row"
     )

@@ -359,3 +359,44 @@ def test_missing_is_null_with_a_reason() -> None:
     assert weeks["is_complete"].tolist() == [False, *[True] * 5, False]
     value = values[values["kpi_id"] == "customer_lifetime_value"]
     assert set(value["null_reason"]) == {"immature"}
+
+
+def test_value_model_gives_segments_and_expected_value() -> None:
+    with Warehouse(":memory:") as wh:
+        tables = fill(wh, seed=9, customers=150, days=40)
+        buyers = tables["customers.customers"].dropna(subset=["first_order_at"])
+        even = np.arange(len(buyers)) % 2 == 0
+        value = pd.DataFrame(
+            {
+                "customer_id": buyers["customer_id"],
+                "rfm_segment": np.where(even, "champions", "asleep"),
+                "clv_12m": np.where(even, 100.0, 50.0),
+                "clv_12m_low": np.where(even, 80.0, 40.0),
+                "clv_12m_high": np.where(even, 130.0, 60.0),
+                "p_active_90d": np.where(even, 0.9, 0.1),
+            }
+        )
+        write(wh, "kpis.customer_value", value)
+        build_kpi_values(wh)
+        values = wh.read("kpi_values")
+        receipt = explain_kpi(wh, "orders", None, "month", "segment", "champions")
+    assert receipt.agrees
+    month = values[(values["grain"] == "month") & (values["kpi_id"] == "orders")]
+    split = month[month["dimension"] == "segment"]
+    assert set(split["dimension_value"]) == {"champions", "asleep"}
+    whole = month[month["dimension"] == "all"].set_index("period_start")["value"]
+    assert (split.groupby("period_start")["value"].sum() == whole).all()
+    assert not ((values["dimension"] == "segment") & (values["grain"] == "day")).any()
+    first = values[
+        (values["grain"] == "rolling_28d") & (values["dimension"] == "all") & values["is_complete"]
+    ]
+    row = first[first["kpi_id"] == "customer_lifetime_value"].iloc[-1]
+    start = row["period_start"].date()
+    cohort = buyers["first_order_at"].dt.tz_localize("UTC").dt.tz_convert("Europe/Berlin").dt.date >= start
+    assert row["value"] == pytest.approx(value.loc[cohort.to_numpy(), "clv_12m"].mean())
+    assert row["ci_low"] < value.loc[cohort.to_numpy(), "clv_12m_low"].mean()
+    assert row["ci_method"] == "delta_model"
+    ratio = first[first["kpi_id"] == "clv_to_cac"].iloc[-1]
+    cost = first[first["kpi_id"] == "customer_acquisition_cost"].iloc[-1]
+    assert ratio["value"] == pytest.approx(row["value"] / cost["value"])
+    assert ratio["ci_low"] < ratio["value"] < ratio["ci_high"]
