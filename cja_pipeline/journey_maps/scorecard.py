@@ -6,6 +6,7 @@ import json
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from cja_pipeline.config import shop
 from cja_pipeline.journey_maps.build import shop_context
 from cja_pipeline.journey_maps.formats import NOTHING, THIN, TIED
 from cja_pipeline.journey_maps.labels import Labels, load_labels
@@ -22,6 +23,7 @@ INLINE = 1_000  # longer markdown is hidden behind a link in the Dagster UI
 MARKS = {"on": "✓", "near": "△", "off": "✗", "none": "·", "no_data": "–"}
 POINTS = 8
 BLOCKS = "▁▂▃▄▅▆▇█"
+DOTS = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))  # braille: left and right, top to bottom
 
 
 def build_scorecard(wh: Warehouse) -> pd.DataFrame:
@@ -82,13 +84,13 @@ def _columns(place: int, kpi: str, found: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def scorecard_markdown(scorecard: pd.DataFrame, language: str = "en") -> str:
+def scorecard_markdown(scorecard: pd.DataFrame, language: str | None = None) -> str:
     """The scorecard as a markdown table of less than 1,000 characters: the Dagster UI shows that inline.
 
-    Courses are drawn as SVG data URIs for as many rows as fit, first rows first, and with block characters
-    for the rest. Only our own words and figures go in: nothing that a customer or a vendor wrote.
+    Courses are drawn as SVG data URIs for as many rows as fit, first rows first, and in braille dots for
+    the rest. Only our own words and figures go in: nothing that a customer or a vendor wrote.
     """
-    words = load_labels(language)
+    words = load_labels(language or shop().language)
     rows = [_row(record) for record in scorecard.to_dict("records")]
     heads = [words("table.item"), words("table.value"), "Δ", words("kpi.target"), "28 d"]
     text = [_cells(row, words) for row in rows]
@@ -103,6 +105,8 @@ def scorecard_markdown(scorecard: pd.DataFrame, language: str = "en") -> str:
 
 def scorecard_lines(scorecard: pd.DataFrame, language: str = "en") -> tuple[list[str], list[list[str]]]:
     """The scorecard for a terminal: column names, and per KPI its name, figures, interval, n and course."""
+    import pandas as pd
+
     words = load_labels(language)
     heads = [words("table.item"), words("table.value"), "Δ", words("kpi.target"), "95 %", "n", "28 d"]
     lines = []
@@ -112,7 +116,7 @@ def scorecard_lines(scorecard: pd.DataFrame, language: str = "en") -> tuple[list
         ends = [
             _tight(figure(record[end], row, words)) for end in ("low", "high") if record[end] == record[end]
         ]
-        n = "" if record["n"] != record["n"] else f"{int(record['n']):,}"
+        n = "" if pd.isna(record["n"]) else f"{int(record['n']):,}"
         lines.append([name, value.strip("*"), moved, target, " – ".join(ends), n, spark_blocks(_points(row))])
     return heads, lines
 
@@ -120,7 +124,7 @@ def scorecard_lines(scorecard: pd.DataFrame, language: str = "en") -> tuple[list
 def _table(heads: list[str], cells: list[list[str]], courses: list[list[float]], drawn: int) -> str:
     lines = ["|".join(heads), "|".join(["-", "-:", "-:", "-:", "-"][: len(heads)])]
     for place, (row, course) in enumerate(zip(cells, courses, strict=True)):
-        picture = spark_image(course) if place < drawn else spark_blocks(course)
+        picture = spark_image(course) if place < drawn else spark_dots(course)
         lines.append("|".join([*row, picture]))
     return "\n".join(lines)
 
@@ -182,19 +186,32 @@ def spark_image(points: list[float]) -> str:
     """A markdown image of 56 x 16 pixels with the course as SVG in a data URI, as short as it can be."""
     if len(points) < 2:
         return ""
-    low, high = min(points), max(points)
-    heights = [round(14 - 12 * (value - low) / ((high - low) or 1)) + 1 for value in points]
+    heights = [15 - round(14 * share) for share in _shares(points)]
     step = 56 // (len(points) - 1)
-    path = f"M0,{heights[0]}" + "".join(f"L{step * place},{y}" for place, y in enumerate(heights) if place)
+    moves = "".join(f",{step}{'' if to < at else ','}{to - at}" for at, to in pairwise(heights))
     return (
         "![](data:image/svg+xml,%3Csvg%20xmlns='http://www.w3.org/2000/svg'%20width='56'%20height='16'%3E"
-        f"%3Cpath%20fill='none'%20stroke='teal'%20d='{path}'/%3E%3C/svg%3E)"
+        f"%3Cpath%20fill='none'%20stroke='teal'%20d='M0,{heights[0]}l{moves[1:]}'/%3E%3C/svg%3E)"
     )
 
 
-def spark_blocks(points: list[float]) -> str:
-    """The course in block characters."""
+def spark_dots(points: list[float]) -> str:
+    """The course in braille dots: two points per character, four heights."""
     if len(points) < 2:
         return ""
+    levels = [3 - round(3 * share) for share in _shares(points)]
+    pairs = [levels[place : place + 2] for place in range(0, len(levels), 2)]
+    return "".join(chr(0x2800 + sum(DOTS[side][level] for side, level in enumerate(pair))) for pair in pairs)
+
+
+def spark_blocks(points: list[float]) -> str:
+    """The course in block characters, for a terminal."""
+    if len(points) < 2:
+        return ""
+    return "".join(BLOCKS[round(share * (len(BLOCKS) - 1))] for share in _shares(points))
+
+
+def _shares(points: list[float]) -> list[float]:
+    """Heights between 0 and 1."""
     low, high = min(points), max(points)
-    return "".join(BLOCKS[round((value - low) / ((high - low) or 1) * (len(BLOCKS) - 1))] for value in points)
+    return [(value - low) / ((high - low) or 1) for value in points]
