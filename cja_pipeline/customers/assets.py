@@ -10,7 +10,11 @@ GROUP = "3_customer_view"
 
 
 def customer_assets() -> list[dg.AssetsDefinition]:
-    """Identity first, then what each customer did, then who the customer is."""
+    """Identity first, then what each customer did, then who the customer is.
+
+    `deps` name the nearest assets upstream; what those read in turn is implied. The lineage stays complete
+    and fits one screen.
+    """
 
     def view(*tables: str, deps: list[str], kinds: frozenset[str] = frozenset({"duckdb", "sql"})):  # type: ignore[no-untyped-def]
         return room_asset(
@@ -26,7 +30,7 @@ def customer_assets() -> list[dg.AssetsDefinition]:
         "identity_links",
         "visitor_map",
         "identity_log",
-        deps=["web_events", "contacts", "crm_orders", "email_events", "surveys", "social_posts"],
+        deps=["web_events", "contacts", "crm_orders", "email_events", "service", "social_activity"],
         kinds=frozenset({"duckdb", "python"}),
     )
     def identity(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
@@ -40,7 +44,7 @@ def customer_assets() -> list[dg.AssetsDefinition]:
         config_tables(warehouse)
         return Report(metadata=resolve_warehouse(warehouse, get_settings().hmac_key()))
 
-    @view("sessions", deps=["identity", "web_events"])
+    @view("sessions", deps=["identity"])
     def sessions(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
         """Visits to the website, with the channel that brought them."""
         from cja_pipeline.customers.build import build_sessions
@@ -48,7 +52,7 @@ def customer_assets() -> list[dg.AssetsDefinition]:
         build_sessions(warehouse)
         return Report()
 
-    @view("orders", deps=["identity", "sessions", "crm_orders", "web_events"])
+    @view("orders", deps=["sessions"])
     def orders(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
         """Orders of each customer, web, store and phone."""
         from cja_pipeline.customers.build import build_orders
@@ -58,7 +62,7 @@ def customer_assets() -> list[dg.AssetsDefinition]:
 
     @view(
         "feedback",
-        deps=["identity", "tickets", "surveys", "social_posts"],
+        deps=["identity"],
         kinds=frozenset({"duckdb", "python"}),
     )
     def feedback(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
@@ -68,12 +72,12 @@ def customer_assets() -> list[dg.AssetsDefinition]:
         build_feedback(warehouse)
         return Report()
 
-    @view("media", deps=["identity", "ad_insights", "social_posts", "email_events"])
+    @view("media", deps=["identity"])
     def media(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
         """What we showed, sent and spent, per campaign and day."""
         return _build(warehouse, "media")
 
-    @view("touchpoints", deps=["sessions", "orders", "feedback", "email_events", "web_events"])
+    @view("touchpoints", deps=["orders", "feedback"])
     def touchpoints(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
         """The one event log: every contact with a customer."""
         return _build(warehouse, "touchpoints")
@@ -83,12 +87,29 @@ def customer_assets() -> list[dg.AssetsDefinition]:
         """When each customer was in which journey stage."""
         return _build(warehouse, "stage_spells")
 
-    @view("customers", deps=["stage_spells", "touchpoints", "orders", "sessions", "identity", "contacts"])
+    @view("customers", deps=["stage_spells"])
     def customers(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
         """One row per customer: the golden record."""
         return _build(warehouse, "customers")
 
-    return [identity, sessions, orders, feedback, media, touchpoints, stage_spells, customers]
+    @room_asset(
+        GROUP,
+        tables=["kpis.customer_value"],
+        deps=["customers"],
+        kinds={"duckdb", "python"},
+        owner="team:analytics",
+    )
+    def customer_value(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
+        """What each customer is worth, and who may leave.
+
+        Recency, frequency and spending groups for every buyer; expected value of 12 months with its interval
+        where history suffices.
+        """
+        from cja_pipeline.kpis.value import build_customer_value
+
+        return Report(metadata=build_customer_value(warehouse))
+
+    return [identity, sessions, orders, feedback, media, touchpoints, stage_spells, customers, customer_value]
 
 
 def _build(warehouse: Warehouse, name: str) -> Report:

@@ -15,9 +15,10 @@ GROUP = "5_journey_maps"
 def journey_map_assets() -> list[dg.AssetsDefinition]:
     """The scorecard, the map with its page, and the tables a BI tool reads."""
 
-    def drawn(*tables: str, deps: list[str], kinds: frozenset[str]):  # type: ignore[no-untyped-def]
+    def drawn(*tables: str, deps: list[str], kinds: frozenset[str], show_columns: bool = True):  # type: ignore[no-untyped-def]
         return room_asset(
             GROUP,
+            show_columns=show_columns,
             tables=[f"journey_maps.{table}" for table in tables],
             deps=deps,
             kinds=set(kinds),
@@ -25,7 +26,7 @@ def journey_map_assets() -> list[dg.AssetsDefinition]:
             fresh=fresh_by_six(),
         )
 
-    @drawn("scorecard", deps=["kpi_values", "findings"], kinds=frozenset({"duckdb", "dashboard"}))
+    @drawn("scorecard", deps=["findings"], kinds=frozenset({"duckdb", "dashboard"}), show_columns=False)
     def scorecard(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
         """The numbers the leadership meeting looks at."""
         from cja_pipeline.journey_maps.scorecard import build_scorecard, scorecard_markdown
@@ -33,7 +34,7 @@ def journey_map_assets() -> list[dg.AssetsDefinition]:
         table = build_scorecard(warehouse)
         return Report(metadata={"scorecard": dg.MetadataValue.md(scorecard_markdown(table))})
 
-    @drawn("journey_map", deps=["scorecard", "findings"], kinds=frozenset({"python", "report"}))
+    @drawn("journey_map", deps=["findings"], kinds=frozenset({"python", "report"}), show_columns=False)
     def journey_map(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
         """The page: where customers go, stop, and why."""
         from cja_pipeline.journey_maps.report import build_report

@@ -9,7 +9,7 @@ GROUP = "4_kpis"
 
 
 def kpi_assets() -> list[dg.AssetsDefinition]:
-    """Value first (the KPIs use it), then KPIs, journeys, credit and findings."""
+    """KPIs, journeys and credit from the customer view, then what they show together."""
 
     def measured(*tables: str, deps: list[str], own_checks: dict[str, str] | None = None):  # type: ignore[no-untyped-def]
         return room_asset(
@@ -21,16 +21,7 @@ def kpi_assets() -> list[dg.AssetsDefinition]:
             own_checks=own_checks,
         )
 
-    @measured("customer_value", deps=["customers", "orders"])
-    def customer_value(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
-        """What each customer is worth, and who may leave."""
-        from cja_pipeline.kpis.value import build_customer_value
-
-        return Report(metadata=build_customer_value(warehouse))
-
-    @measured(
-        "kpi_values", deps=["customers", "touchpoints", "sessions", "orders", "media", "customer_value"]
-    )
+    @measured("kpi_values", deps=["customer_value", "media"])
     def kpi_values(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
         """Every KPI by day, week and month, with its interval."""
         from cja_pipeline.kpis.kpi_values import build_kpi_values, headline_numbers
@@ -38,28 +29,28 @@ def kpi_assets() -> list[dg.AssetsDefinition]:
         build_kpi_values(warehouse)
         return Report(metadata=headline_numbers(warehouse))
 
-    @measured("funnel", deps=["customers", "touchpoints"])
+    @measured("funnel", deps=["customers"])
     def funnel(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
         """How many customers reach each step, and how many stop."""
         from cja_pipeline.kpis.journey_build import build_funnel
 
         return Report(metadata=build_funnel(warehouse))
 
-    @measured("paths", "transitions", "durations", deps=["customers", "touchpoints", "stage_spells"])
+    @measured("paths", "transitions", "durations", deps=["customers"])
     def paths(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
         """The ways customers take, and how long each part lasts."""
         from cja_pipeline.kpis.journey_build import build_paths
 
         return Report(metadata=build_paths(warehouse))
 
-    @measured("cohorts", deps=["customers", "orders"])
+    @measured("cohorts", deps=["customers"])
     def cohorts(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
         """Do new buyers come back, month by month."""
         from cja_pipeline.kpis.journey_build import build_cohorts
 
         return Report(metadata=build_cohorts(warehouse))
 
-    @measured("attribution", deps=["customers", "touchpoints", "orders", "media"])
+    @measured("attribution", deps=["customers", "media"])
     def attribution(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
         """Which channel deserves the credit, by eight models."""
         from cja_pipeline.kpis.attribution import build_attribution
@@ -70,7 +61,7 @@ def kpi_assets() -> list[dg.AssetsDefinition]:
         "friction",
         "anomalies",
         "insights",
-        deps=["kpi_values", "funnel", "paths", "attribution", "cohorts", "sessions", "feedback"],
+        deps=["kpi_values", "funnel", "paths", "attribution", "cohorts"],
         own_checks={
             "numbers_agree": "Funnel, paths, attribution and KPIs count the same orders, buyers and revenue. "
             "When red: do not trust the map; see which pair differs in the metadata."
@@ -97,4 +88,4 @@ def kpi_assets() -> list[dg.AssetsDefinition]:
             ],
         )
 
-    return [customer_value, kpi_values, funnel, paths, cohorts, attribution, findings]
+    return [kpi_values, funnel, paths, cohorts, attribution, findings]

@@ -27,16 +27,14 @@ def column_schema(table: Table) -> dg.TableSchema:
     )
 
 
-def definition_metadata(tables: list[str]) -> dict[str, Any]:
+def definition_metadata(tables: list[str], *, show_columns: bool = True) -> dict[str, Any]:
     """Static metadata of an asset whose main table is the first of `tables`."""
     if not tables:
         return {}
     main = TABLES[tables[0]]
-    found: dict[str, Any] = {
-        "dagster/column_schema": column_schema(main),
-        "dagster/table_name": main.full_name,
-        "grain": main.grain,
-    }
+    found: dict[str, Any] = {"dagster/table_name": main.full_name, "one_row_per": main.grain}
+    if show_columns:
+        found["dagster/column_schema"] = column_schema(main)
     if len(tables) > 1:
         found["also_writes"] = ", ".join(tables[1:])
     return found

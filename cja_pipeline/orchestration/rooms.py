@@ -48,11 +48,13 @@ def room_asset(
     retry: dg.RetryPolicy | None = None,
     own_checks: Mapping[str, str] | None = None,
     fresh: dg.FreshnessPolicy | None = None,
+    show_columns: bool = True,
 ) -> Callable[[Body], dg.AssetsDefinition]:
     """Make an asset: named after its body, described by its docstring, checked by the suites of its tables.
 
     The suites run inside the step, so a failed blocking check stops everything downstream. `own_checks`
     names further blocking checks (name -> description) whose results the body returns in its report.
+    `show_columns=False` is for assets whose page should open with a picture, not with a table of columns.
     """
 
     def decorate(body: Body) -> dg.AssetsDefinition:
@@ -87,7 +89,7 @@ def room_asset(
                 deps=list(deps),
                 kinds=kinds,
                 owners=[owner],
-                metadata=definition_metadata(list(tables)),
+                metadata=definition_metadata(list(tables), show_columns=show_columns),
                 partitions_def=daily() if by_day else None,
                 backfill_policy=dg.BackfillPolicy.single_run() if by_day else None,
                 retry_policy=retry,

@@ -8,13 +8,10 @@ from cja_pipeline.settings import get_settings
 from cja_pipeline.warehouse import Warehouse
 
 GROUP = "2_validated"
-CONSERVED = {
-    "nothing_lost": "offered = accepted + rejected; accepted = valid + quarantined + duplicate + late."
-}
 
 
 def validated_assets() -> list[dg.AssetsDefinition]:
-    """One asset per typed table; social posts and their comments share one."""
+    """One asset per kind of record; small tables of one kind share an asset."""
 
     def validated(source: str, *tables: str):  # type: ignore[no-untyped-def]
         return room_asset(
@@ -24,7 +21,6 @@ def validated_assets() -> list[dg.AssetsDefinition]:
             kinds={"duckdb", "greatexpectations"},
             owner="team:data-eng",
             by_day=True,
-            own_checks=CONSERVED,
         )
 
     @validated("web_analytics", "web_events")
@@ -42,32 +38,22 @@ def validated_assets() -> list[dg.AssetsDefinition]:
         """Orders from web, store and phone, every version."""
         return _load(context, warehouse, "crm_orders")
 
-    @validated("crm", "tickets")
-    def tickets(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
-        """What customers asked the service team."""
-        return _load(context, warehouse, "tickets")
-
-    @validated("crm", "surveys")
-    def surveys(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
-        """Answers to satisfaction and recommendation surveys."""
-        return _load(context, warehouse, "surveys")
+    @validated("crm", "tickets", "surveys")
+    def service(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
+        """What customers asked the service and answered in surveys."""
+        return _load(context, warehouse, "tickets", "surveys")
 
     @validated("email", "email_events")
     def email_events(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
         """What happened to each e-mail we sent."""
         return _load(context, warehouse, "email_events")
 
-    @validated("social", "ad_insights")
-    def ad_insights(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
-        """What each advert showed, cost and brought, by day."""
-        return _load(context, warehouse, "ad_insights")
+    @validated("social", "social_posts", "social_comments", "ad_insights")
+    def social_activity(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
+        """Our adverts and posts, and what people replied."""
+        return _load(context, warehouse, "social_posts", "social_comments", "ad_insights")
 
-    @validated("social", "social_posts", "social_comments")
-    def social_posts(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
-        """Our posts on social media and what people replied."""
-        return _load(context, warehouse, "social_posts", "social_comments")
-
-    return [web_events, contacts, crm_orders, tickets, surveys, email_events, ad_insights, social_posts]
+    return [web_events, contacts, crm_orders, service, email_events, social_activity]
 
 
 def _load(context: dg.AssetExecutionContext, warehouse: Warehouse, *tables: str) -> Report:
@@ -85,12 +71,5 @@ def _load(context: dg.AssetExecutionContext, warehouse: Warehouse, *tables: str)
             "quarantined": sum(one.quarantined for one in loads),
             "duplicates": sum(one.duplicate for one in loads),
             "days_loaded": max(len(one.days) for one in loads),
-        },
-        checks=[
-            dg.AssetCheckResult(
-                check_name="nothing_lost",
-                passed=all(bool(one.conserved) for one in loads),
-                metadata={"offered": sum(one.offered for one in loads)},
-            )
-        ],
+        }
     )
