@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Any
 
-from cja_pipeline.kpis.friction_cells import incidents, spread, standing, worth
+from cja_pipeline.kpis.friction_cells import EVERYBODY, incidents, spread, standing, worth
 from cja_pipeline.kpis.friction_words import with_words
 from cja_pipeline.kpis.journey_config import Friction
 from cja_pipeline.kpis.journey_params import ensure_journeys, model_text
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 Row = dict[str, Any]
+EXPLAINS = 0.7  # of the visits that everybody lost: then the group is the finding
 
 
 def build_friction(wh: Warehouse) -> int:
@@ -76,23 +77,35 @@ def _judged(rows: list[Row], settings: Friction) -> list[Row]:
 
 
 def _related(rows: list[Row]) -> list[Row]:
-    """Of incidents that overlap at one step the clearest is the finding; other groups show the same thing.
+    """Of incidents that overlap at one step one is the finding; the others show the same thing.
 
-    A run of the same group is told once, whichever sign (going on, errors) shows it more clearly.
+    A group that explains most of what everybody lost comes before everybody, and everybody before groups that
+    explain little of it. A run of the same group is told once, whichever sign shows it more clearly.
     """
+
+    def breadth(row: Row) -> int:
+        if row["dimension"] == EVERYBODY:
+            return 1
+        whole = [_lost(o) for o in rows if o["dimension"] == EVERYBODY and _overlap(o, row)]
+        return 0 if _lost(row) >= EXPLAINS * max(whole, default=0.0) else 2
+
     kept: list[Row] = []
-    for row in sorted(rows, key=lambda r: (-r["z"], r["dimension"], r["value"])):
-        same_days = [
-            clearer
-            for clearer in kept
-            if clearer["step"] == row["step"]
-            and row["since"] <= clearer["until"]
-            and row["until"] >= clearer["since"]
-        ]
+    for row in sorted(rows, key=lambda r: (breadth(r), -r["z"], r["dimension"], r["value"])):
+        same_days = [other for other in kept if _overlap(other, row)]
         if any((o["dimension"], o["value"]) == (row["dimension"], row["value"]) for o in same_days):
             continue
         kept.append(row | {"status": "related"} if same_days else row)
     return kept
+
+
+def _overlap(one: Row, other: Row) -> bool:
+    same_time = one["since"] <= other["until"] and one["until"] >= other["since"]
+    return bool(same_time and one["step"] == other["step"])
+
+
+def _lost(row: Row) -> float:
+    """Visits that were to be expected at the next step and did not come."""
+    return float((row["expected"] - row["observed"]) * row["n"])
 
 
 def _days_of(incidents: list[Row]) -> dict[int, set[dt.date]]:

@@ -103,6 +103,7 @@ class Anomalies(StrictModel):
     weeks: int = Field(ge=3)
     threshold: float = Field(gt=0)
     min_history_days: int = Field(ge=21)
+    min_customers: int = Field(ge=1)
     report_days: int = Field(ge=1)
     slices: list[str]
 
