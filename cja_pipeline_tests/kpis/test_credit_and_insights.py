@@ -1,0 +1,253 @@
+"""Credit, value and insights of a shop in the warehouse: they sum to its orders, and say what is unknown."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cja_pipeline.customers.parameters import touchpoint_rules
+from cja_pipeline.kpis.attribution import attribute, build_attribution
+from cja_pipeline.kpis.insights import build_insights, stratified_ratio
+from cja_pipeline.kpis.journeys import build_cohorts, build_funnel, build_paths
+from cja_pipeline.kpis.reconcile import reconcile
+from cja_pipeline.kpis.value import build_customer_value
+from cja_pipeline.warehouse import Warehouse
+from cja_pipeline_tests.kpis.shop_data import FIRST, fill, write
+
+LOOKBACK = dt.timedelta(days=30)
+
+
+@pytest.fixture(scope="module")
+def shop() -> Warehouse:
+    wh = Warehouse(":memory:")
+    fill(wh, customers=300, days=90)
+    wh.execute("UPDATE customers.touchpoints SET campaign = 'spring' WHERE channel = 'Paid Social'")
+    write(wh, "config.touchpoint_rules", touchpoint_rules())
+    for build in (build_customer_value, build_funnel, build_paths, build_cohorts, build_attribution):
+        build(wh)
+    build_insights(wh)
+    return wh
+
+
+def paths_by_hand(wh: Warehouse) -> pd.DataFrame:
+    """Visits within the lookback of each order and after the order before; attempts that ended, as nulls."""
+    now = wh.scalar("SELECT as_of FROM config.params")
+    visits = wh.df(
+        "SELECT customer_id, occurred_at, touchpoint_id, channel FROM customers.touchpoints "
+        "WHERE touchpoint_type = 'visit' ORDER BY occurred_at, touchpoint_id"
+    )
+    orders = wh.df(
+        "SELECT customer_id, ordered_at, CAST(net_revenue AS DOUBLE) AS value FROM customers.orders "
+        "ORDER BY ordered_at, order_id"
+    )
+    touched = wh.df(
+        "SELECT customer_id, occurred_at FROM customers.touchpoints WHERE touchpoint_type IN "
+        "('visit', 'product_view', 'search')"
+    )
+    found = []
+    for customer in sorted(set(visits["customer_id"]) | set(orders["customer_id"])):
+        mine = visits[visits["customer_id"] == customer]
+        since = pd.Timestamp.min
+        for order in orders[orders["customer_id"] == customer].itertuples():
+            near = (mine["occurred_at"] > since) & (mine["occurred_at"] <= order.ordered_at)
+            near &= mine["occurred_at"] >= order.ordered_at - LOOKBACK
+            days = [
+                (order.ordered_at - at).total_seconds() // 1 / 86400 for at in mine.loc[near, "occurred_at"]
+            ]
+            found.append((list(mine.loc[near, "channel"]), 1, order.value, 0, days))
+            since = order.ordered_at
+        # what no order followed: attempts end with a pause of 30 days, and the last one may still be open
+        bought = orders.loc[orders["customer_id"] == customer, "ordered_at"]
+        times = touched.loc[touched["customer_id"] == customer, "occurred_at"]
+        log = sorted([(at, 0) for at in times] + [(at, 1) for at in bought])
+        attempt: list[pd.Timestamp] = []
+        ends: list[list[pd.Timestamp]] = []
+        for at, is_order in log:
+            if attempt and at - attempt[-1] > LOOKBACK:
+                ends.append(attempt)
+                attempt = []
+            attempt = [] if is_order else [*attempt, at]
+        if attempt and now - attempt[-1] > LOOKBACK:
+            ends.append(attempt)
+        for attempt in ends:
+            inside = mine["occurred_at"].between(max(attempt[0], attempt[-1] - LOOKBACK), attempt[-1])
+            if inside.any():
+                found.append((list(mine.loc[inside, "channel"]), 0, 0.0, 1, [0.0] * int(inside.sum())))
+    return pd.DataFrame(found, columns=["path", "conversions", "value", "nulls", "days_before"])
+
+
+def test_warehouse_credit_equals_the_public_function_on_paths_made_by_hand(shop):
+    expected = attribute(paths_by_hand(shop)).set_index(["model", "channel"])
+    made = shop.df(
+        "SELECT model, channel, sum(conversions) AS conversions, sum(net_revenue) AS value "
+        "FROM kpis.attribution GROUP BY 1, 2"
+    ).set_index(["model", "channel"])
+    assert set(made.index) == set(expected.index)
+    for column in ("conversions", "value"):
+        np.testing.assert_allclose(made[column], expected.loc[made.index, column], rtol=1e-8)
+
+
+def test_costs_bands_and_intervals(shop):
+    made = shop.read("kpis.attribution")
+    orders = shop.scalar("SELECT count(*) FROM customers.orders")
+    assert made.groupby("model")["conversions"].sum().round(6).eq(orders).all()
+    known = made[made["channel"] != "Unattributed"]
+    cell = known.groupby(["channel", "campaign"])["net_revenue"]
+    assert (known["band_low"] - cell.transform("min")).abs().max() < 1e-9
+    assert (known["band_high"] - cell.transform("max")).abs().max() < 1e-9
+    linear = known[(known["model"] == "linear") & (known["conversions"] > 0)]
+    for table in (linear, known[(known["model"] == "markov_1") & (known["conversions"] > 0)]):
+        assert (table["ci_low"] <= table["net_revenue"]).all()
+        assert (table["net_revenue"] <= table["ci_high"]).all()
+        assert (table["channel_high"] > table["channel_low"]).all()
+    paid = known[(known["model"] == "last") & (known["campaign"] == "spring")].iloc[0]
+    spend = shop.scalar("SELECT sum(spend) FROM customers.media WHERE campaign = 'spring'")
+    assert paid["spend"] == pytest.approx(float(spend))
+    assert paid["roas"] == pytest.approx(paid["net_revenue"] / paid["spend"])
+    if paid["new_customers"] >= 20:
+        assert paid["cac"] == pytest.approx(paid["spend"] / paid["new_customers"])
+    wasted = known[(known["model"] == "last") & (known["campaign"] == "summer")].iloc[0]
+    assert (wasted["spend"] > 0, wasted["conversions"], wasted["n"]) == (True, 0, 0)
+    assert known.loc[known["spend"] == 0, ["cac", "roas"]].isna().all().all()
+
+
+def test_everything_agrees(shop):
+    results = reconcile(shop)
+    assert {r["check_id"] for r in results} >= {
+        "funnel_buyers",
+        "paths_orders",
+        "paths_net_revenue",
+        "credit_conversions",
+        "credit_net_revenue",
+        "credit_new_customers",
+        "credit_spend",
+        "value_buyers",
+        "cohort_customers",
+    }
+    assert [r for r in results if not r["passed"]] == []
+
+
+def test_a_lost_order_is_noticed_everywhere(shop):
+    shop.execute("BEGIN TRANSACTION")
+    lost = shop.scalar(
+        "SELECT order_id FROM customers.orders WHERE net_revenue > 0 ORDER BY order_id LIMIT 1"
+    )
+    shop.execute("DELETE FROM customers.orders WHERE order_id = ?", [lost])
+    failed = {r["check_id"]: r for r in reconcile(shop) if not r["passed"]}
+    shop.execute("ROLLBACK")
+    assert failed.keys() >= {"paths_orders", "paths_net_revenue", "credit_conversions", "value_net_revenue"}
+    assert failed["paths_orders"]["observed"] == failed["paths_orders"]["expected"] + 1
+    assert all(r["advice"] for r in failed.values())
+
+
+def test_kpis_of_complete_days_are_part_of_the_proof(shop):
+    days = shop.df("SELECT business_date AS period_start, count(*) AS value FROM customers.orders GROUP BY 1")
+    kpis = days.assign(kpi_id="orders", grain="day", dimension="all", dimension_value="all")
+    kpis.loc[0, "value"] += 1
+    write(shop, "kpis.kpi_values", kpis)
+    failed = [r["check_id"] for r in reconcile(shop) if not r["passed"]]
+    shop.execute("DROP TABLE kpis.kpi_values")
+    assert failed == ["kpi_orders"]
+
+
+def test_too_little_history_gives_no_value_but_a_reason(shop):
+    value = shop.read("kpis.customer_value")
+    assert set(value["clv_status"]) == {"too_few_customers"}
+    assert value[["clv_12m", "clv_12m_low", "p_active_90d"]].isna().all().all()
+    assert value["rfm_segment"].notna().all()
+    models = shop.read("kpis.value_models")
+    assert models["status"].tolist() == ["too_little_history"]
+
+
+def test_value_of_a_shop_with_history(warehouse):
+    """Buyers of a known purchase process: the fit recovers totals, intervals contain the point."""
+    random = np.random.default_rng(5)
+    rows = []
+    for i in range(900):
+        day, rate = int(random.integers(0, 120)), random.gamma(1.2, 1 / 30)
+        spend = random.gamma(6, 1 / random.gamma(4, 1 / 15))
+        while day < 180:
+            rows.append((f"c{i}", day, spend * random.gamma(8, 1 / 8)))
+            if random.random() < 0.25:
+                break
+            day += max(1, int(random.exponential(1 / rate)))
+    orders = pd.DataFrame(rows, columns=["customer_id", "day", "net_revenue"])
+    orders["order_id"] = [f"o{i}" for i in range(len(orders))]
+    orders["business_date"] = [FIRST + dt.timedelta(days=int(d)) for d in orders["day"]]
+    orders["ordered_at"] = pd.to_datetime(orders["business_date"]) + pd.Timedelta(hours=9)
+    fill(warehouse, customers=20, days=180)
+    write(warehouse, "customers.orders", orders)
+    told = build_customer_value(warehouse)
+    assert told["clv_status"] == "ok"
+    assert abs(told["back_test_error_percent"]) < 35
+    value = warehouse.read("kpis.customer_value")
+    assert len(value) == orders["customer_id"].nunique()
+    assert value["p_active_90d"].between(0, 1).all()
+    assert (value["clv_12m_low"] <= value["clv_12m"]).all()
+    assert (value["clv_12m"] <= value["clv_12m_high"]).all()
+    one = value.set_index("customer_id").loc["c3"]
+    mine = orders[orders["customer_id"] == "c3"].groupby("day")["net_revenue"].sum()
+    assert one["frequency"] == len(mine) - 1
+    assert one["age_days"] == 179 - mine.index[0]
+    assert float(one["net_revenue"]) == pytest.approx(mine.sum(), abs=0.02)
+    items = warehouse.read("kpis.value_models").set_index(["model", "item"])
+    assert items.loc[("mbg_nbd", "gradient"), "value"] < 1e-6
+    assert ("back_test", "auc") in items.index
+
+
+def test_insights_of_a_shop_without_any_effect_say_so(shop):
+    found = shop.read("kpis.insights")
+    assert len(found) >= 5
+    assert "associated" not in set(found["status"])
+    assert found["finding"].str.len().gt(20).all()
+
+
+def test_activity_is_no_insight():
+    """Active people search more and buy more; among equally active people searching changes nothing."""
+    people = np.array([5000.0, 3000.0, 1000.0])
+    searched = people * [0.1, 0.4, 0.8]
+    risk = np.array([0.01, 0.04, 0.12])
+    found = stratified_ratio(searched, searched * risk, people - searched, (people - searched) * risk)
+    assert found.naive_ratio > 2
+    assert found.risk_ratio == pytest.approx(1)
+    assert found.p_value == pytest.approx(1)
+    # one stratum: the ratio is the plain one, its interval the well-known one (Katz 1978)
+    one = stratified_ratio([200], [30], [300], [20])
+    se = np.sqrt(1 / 30 - 1 / 200 + 1 / 20 - 1 / 300)
+    assert one.risk_ratio == pytest.approx(2.25)
+    assert one.low == pytest.approx(2.25 * np.exp(-1.96 * se))
+
+
+def test_a_channel_that_comes_after_the_decision_is_exposed(warehouse):
+    """Vouchers: visitors come by search, fill the cart, fetch a voucher and order. Last click praises it."""
+    fill(warehouse, customers=20, days=40)
+    random, touches, orders = np.random.default_rng(1), [], []
+    for i in range(400):
+        start = pd.Timestamp(FIRST) + pd.Timedelta(hours=float(random.uniform(0, 800)))
+        rows = [("visit", "Search", 0), ("add_to_cart", "Search", 5)]
+        voucher = random.random() < 0.4
+        if voucher:
+            rows.append(("visit", "Voucher", 60))
+        touches += [(f"c{i}", kind, channel, start + pd.Timedelta(minutes=m)) for kind, channel, m in rows]
+        if voucher or random.random() < 0.3:
+            orders.append((f"o{i}", f"c{i}", start + pd.Timedelta(minutes=70), 50.0, True))
+    log = pd.DataFrame(touches, columns=["customer_id", "touchpoint_type", "channel", "occurred_at"])
+    log["touchpoint_id"] = [f"t{i}" for i in range(len(log))]
+    write(warehouse, "customers.touchpoints", log.assign(business_date=log["occurred_at"].dt.date))
+    bought = pd.DataFrame(
+        orders, columns=["order_id", "customer_id", "ordered_at", "net_revenue", "is_first_order"]
+    )
+    write(warehouse, "customers.orders", bought.assign(business_date=bought["ordered_at"].dt.date))
+    write(warehouse, "config.touchpoint_rules", touchpoint_rules())
+    build_attribution(warehouse)
+    build_insights(warehouse)
+    late = warehouse.df("SELECT * FROM kpis.insights WHERE status = 'late_touch'")
+    assert late["feature"].tolist() == ["channel:Voucher"]
+    assert late["exposed_rate"][0] == 1.0
+    credit = warehouse.df("SELECT model, conversions FROM kpis.attribution WHERE channel = 'Voucher'")
+    by_model = dict(zip(credit["model"], credit["conversions"], strict=True))
+    assert by_model["first"] == 0
+    assert by_model["last"] > by_model["markov_1"] > 0
