@@ -59,7 +59,7 @@ def detect(
         sampled = errors is not None or ratio
         scale = own * (np.maximum(usually_off, 1.0) if sampled else usually_off)
         score = residual / np.where(scale > 0, scale, np.nan)
-    spread = scale * np.abs(expected) if ratio else scale
+        spread = scale * np.abs(expected) if ratio else scale
     return pd.DataFrame({"expected": expected, "scale": spread, "score": score})
 
 

@@ -10,10 +10,12 @@ import pytest
 
 from cja_pipeline.customers.parameters import touchpoint_rules
 from cja_pipeline.kpis.attribution import attribute, build_attribution
+from cja_pipeline.kpis.findings import build_findings
 from cja_pipeline.kpis.insights import build_insights, stratified_ratio
 from cja_pipeline.kpis.journeys import build_cohorts, build_funnel, build_paths
 from cja_pipeline.kpis.reconcile import reconcile
 from cja_pipeline.kpis.value import build_customer_value
+from cja_pipeline.tables import TABLES
 from cja_pipeline.warehouse import Warehouse
 from cja_pipeline_tests.kpis.shop_data import FIRST, fill, write
 
@@ -112,6 +114,18 @@ def test_costs_bands_and_intervals(shop):
     wasted = known[(known["model"] == "last") & (known["campaign"] == "summer")].iloc[0]
     assert (wasted["spend"] > 0, wasted["conversions"], wasted["n"]) == (True, 0, 0)
     assert known.loc[known["spend"] == 0, ["cac", "roas"]].isna().all().all()
+
+
+def test_tables_keep_what_they_declare(shop):
+    """Keys are unique and columns declared without nulls have none, in every table of the room."""
+    build_findings(shop)
+    checked = [t for t in TABLES.values() if t.schema_name in ("kpis", "config") and shop.exists(t.full_name)]
+    assert len(checked) >= 15
+    for table in checked:
+        frame = shop.read(table.full_name)
+        assert not frame.duplicated(table.key).any(), table.full_name
+        required = [name for name, column in table.columns.items() if not column.nullable]
+        assert frame[required].notna().all().all(), table.full_name
 
 
 def test_everything_agrees(shop):

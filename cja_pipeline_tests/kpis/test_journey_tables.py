@@ -56,7 +56,8 @@ def log(shop: Warehouse) -> pd.DataFrame:
     touches = shop.df(
         "SELECT customer_id, occurred_at, touchpoint_type AS kind, channel, 0 AS is_order, "
         "touchpoint_id AS id, 0.0 AS value FROM customers.touchpoints "
-        "WHERE list_contains($types, touchpoint_type) AND order_id IS NULL AND touchpoint_type <> 'email_received'",
+        "WHERE list_contains($types, touchpoint_type) AND order_id IS NULL "
+        "AND touchpoint_type <> 'email_received'",
         {"types": TYPES},
     )
     orders = shop.df(

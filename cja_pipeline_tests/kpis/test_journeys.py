@@ -20,7 +20,7 @@ NAMES = ["view", "cart", "checkout", "buy"]
 LOGS = st.lists(
     st.tuples(st.integers(1, 4), st.integers(-20, 40), st.sampled_from(NAMES)), min_size=1, max_size=40
 )
-FEW = settings(max_examples=40, deadline=None, derandomize=True)
+FEW = settings(max_examples=30, deadline=None, derandomize=True)
 
 
 def frame(rows: list[tuple[int, int, str]]) -> pd.DataFrame:
