@@ -87,7 +87,7 @@ def read_lines(file: File) -> Lines:
 def unpack(data: bytes) -> tuple[bytes, str]:
     """The text in `data` (gzip members or plain), as far as it can be read, and why it stops early if it
     does."""
-    if data[:2] != GZIP:
+    if data[:1] != GZIP[:1]:
         return data, "" if data else "the file is empty"
     pieces: list[bytes] = []
     size, rest = 0, data

@@ -1,8 +1,8 @@
 """Row rules as SQL: the declarations that Great Expectations checks, compiled into predicates on one row.
 
 A predicate is true for a row that breaks the rule. Where a value is missing the comparison is unknown and
-the row passes that rule, exactly as in Great Expectations on SQL; completeness has rules of its own. A test
-compares the two for every supported type.
+the row passes that rule (but equality of two columns, where a single missing value is a difference), exactly
+as in Great Expectations on SQL; completeness has rules of its own. A test compares the two for every type.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ _COMPILERS: dict[str, Callable[[Expectation], str]] = {
     ),
     "expect_column_pair_values_a_to_be_greater_than_b": _pair,
     "expect_column_pair_values_to_be_equal": lambda rule: (
-        f"{name(rule.kwargs['column_A'])} <> {name(rule.kwargs['column_B'])}"
+        f"{name(rule.kwargs['column_A'])} IS DISTINCT FROM {name(rule.kwargs['column_B'])}"
     ),
     "unexpected_rows_expectation": _query,
 }

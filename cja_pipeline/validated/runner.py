@@ -123,7 +123,7 @@ def _fill(outcome: Outcome, entry: Expectation, answer: Mapping[str, Any] | None
     outcome.passed = bool(answer["success"])
     if "unexpected_count" in result:
         outcome.rows_checked = int(result["element_count"])
-        outcome.rows_failed = int(result["unexpected_count"])
+        outcome.rows_failed = int(result["unexpected_count"] or 0)  # null where no row meets the condition
         outcome.observed = share(outcome.rows_failed, outcome.rows_checked) + " break it"
     elif entry.type == "unexpected_rows_expectation":
         outcome.rows_failed = int(result["observed_value"])

@@ -110,7 +110,7 @@ def quarantine_rows(
 
 
 def replay(warehouse: Warehouse, table: str, landing: Path, run_id: str) -> LoadReport:
-    """Load again every day of a table that has rows in quarantine; what the rules now accept comes in once."""
+    """Load again every day with rows in quarantine; what the rules accept by now comes in exactly once."""
     days: Sequence[dt.date] = []
     if warehouse.exists("quality.quarantine"):
         rows = warehouse.sql(

@@ -1,0 +1,129 @@
+"""New, missing and retyped fields are found in a sample; unusual volumes and silent hours by the past."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cja_pipeline.validated.load import load
+from cja_pipeline.validated.volume import silent_hours, unusual_days
+from cja_pipeline.warehouse import Warehouse
+from cja_pipeline_tests.validated import vendors as v
+
+
+def drift(warehouse: Warehouse) -> list[tuple[str, str]]:
+    return warehouse.sql("SELECT kind, field FROM quality.drift ORDER BY kind, field").fetchall()
+
+
+def test_calm_on_declared_fields(warehouse: Warehouse, landing: Path, tmp_path: Path) -> None:
+    v.land_lines(landing, "hubspot/contacts", [v.contact(str(i)) for i in range(100)])
+    v.land_lines(landing, "klaviyo/events", [v.email(str(i)) for i in range(100)])
+    v.land_lines(landing, "meta/posts", [v.post()])
+    v.land_parquet(landing, [v.ga4(i) for i in range(5)], tmp_path)
+    for table in ("contacts", "email_events", "social_posts", "web_events"):
+        load(warehouse, table, landing, None, "run")
+    assert drift(warehouse) == []
+
+
+def test_renamed_new_and_retyped_fields(warehouse: Warehouse, landing: Path) -> None:
+    people = []
+    for index in range(50):
+        person = v.contact(str(index), shoe_size="44", email=["a@b.example"])
+        person["properties"]["phone_number"] = person["properties"].pop("phone")
+        people.append(person)
+    v.land_lines(landing, "hubspot/contacts", people)
+    report = load(warehouse, "contacts", landing, None, "run")
+    assert report.valid == 50
+    assert drift(warehouse) == [
+        ("missing", "properties.phone"),
+        ("retyped", "properties.email"),
+        ("unknown", "properties.phone_number"),
+        ("unknown", "properties.shoe_size"),
+    ]
+    hint = warehouse.scalar("SELECT detail FROM quality.drift WHERE kind = 'missing'")
+    assert "unknown fields: properties.phone_number" in hint or "properties.shoe_size" in hint
+
+
+def test_missing_required_field_of_a_json_stream(warehouse: Warehouse, landing: Path) -> None:
+    lines = [v.as_export_json(v.ga4(i)) for i in range(30)]
+    for line in lines:
+        line["event_ts"] = line.pop("event_timestamp")
+    v.land_lines(landing, "ga4/events", lines)
+    report = load(warehouse, "web_events", landing, None, "run")
+    assert (report.valid, report.quarantined) == (0, 30)
+    told = [problem for problem in report.problems if "missing event_timestamp" in problem]
+    assert told == [
+        "ga4/events 2026-03-02: missing event_timestamp: in none of 30 sampled rows; unknown fields: event_ts"
+    ]
+
+
+def test_new_column_of_a_parquet_file(warehouse: Warehouse, landing: Path, tmp_path: Path) -> None:
+    v.land_parquet(landing, [v.ga4(0, loyalty_level="gold")], tmp_path)
+    assert load(warehouse, "web_events", landing, None, "run").valid == 1
+    assert drift(warehouse) == [("unknown", "loyalty_level")]
+
+
+def test_values_of_another_type_become_null_and_are_counted(warehouse: Warehouse, landing: Path) -> None:
+    records = [v.advert(str(i), reach="about 300" if i < 3 else "300") for i in range(10)]
+    v.land_lines(landing, "meta/insights", records)
+    report = load(warehouse, "ad_insights", landing, None, "run")
+    assert (report.valid, report.quarantined) == (10, 0)
+    found = warehouse.sql("SELECT kind, field, detail, records FROM quality.drift").fetchall()
+    assert found == [("unreadable", "reach", "cannot be read as BIGINT and became null", 3)]
+    assert warehouse.scalar("SELECT count(*) FROM validated.ad_insights WHERE reach IS NULL") == 3
+
+
+# --- volume -------------------------------------------------------------------------------------------
+def days(count: int) -> list[dt.date]:
+    return [dt.date(2026, 1, 5) + dt.timedelta(days=index) for index in range(count)]
+
+
+def shop(rng: np.random.Generator, count: int, size: float) -> list[int]:
+    week = rng.normal(0, 0.25, 7)
+    level = np.cumsum(rng.normal(0, 0.02, count))
+    return [int(rng.poisson(size * np.exp(week[index % 7] + level[index]))) for index in range(count)]
+
+
+def test_volume_is_calm_on_ordinary_days_and_loud_on_outages() -> None:
+    rng = np.random.default_rng(11)
+    alarms = judged = caught = 0
+    for _ in range(12):
+        rows = shop(rng, 80, 5000)
+        every = days(80)
+        alarms += len(unusual_days(every, rows, set(every)))
+        judged += 80 - 28
+        broken = [*rows[:60], rows[60] // 3, *rows[61:]]
+        caught += bool(unusual_days(every, broken, {every[60]}))
+    assert alarms <= judged / 100
+    assert caught == 12
+
+
+@pytest.mark.parametrize("count", [0, 1, 27, 28])
+def test_volume_needs_history(count: int) -> None:
+    assert unusual_days(days(count), [0] * count, set(days(count))) == []
+
+
+def test_only_the_past_is_used() -> None:
+    rows = shop(np.random.default_rng(3), 60, 3000)
+    at = days(60)[40]
+    once = unusual_days(days(60), [*rows[:40], 10, *rows[41:]], {at})
+    other = unusual_days(days(60), [*rows[:40], 10, *[7] * 19], {at})
+    assert once == other
+    assert once[0].rows == 10
+
+
+def test_silent_hours(warehouse: Warehouse) -> None:
+    warehouse.ensure("validated.web_events")
+    warehouse.execute(
+        "INSERT INTO validated.web_events BY NAME SELECT _dt, "
+        "CAST(_dt AS TIMESTAMP) + to_seconds(CAST(n * 12 AS BIGINT)) AS occurred_at, "
+        "md5(concat(_dt, n)) AS event_id "
+        "FROM (SELECT unnest(?::DATE[]) AS _dt) AS d CROSS JOIN range(7200) AS r(n) "
+        "WHERE NOT (_dt = ?::DATE AND n * 12 / 3600 >= 9 AND n * 12 / 3600 < 15)",
+        [days(31), days(31)[29]],
+    )
+    assert silent_hours(warehouse, "validated.web_events", days(31)) == {days(31)[29]: 6}
+    assert silent_hours(warehouse, "validated.ad_insights", days(31)) == {}
