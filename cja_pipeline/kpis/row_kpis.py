@@ -49,6 +49,7 @@ def compute_rows(
     `grains` maps each grain to the dimensions it is split by.
     """
     import numpy as np
+    import pandas as pd
 
     starts = ", ".join(f"c.{grain} as p_{grain}" for grain in grains)
     rows = fetch(
@@ -58,20 +59,23 @@ def compute_rows(
     )
     days = np.unique(rows["day"]).tolist()
     rows = {name: column[~np.isnan(rows["x"])] for name, column in rows.items()}
+    # texts become numbers once; every grain then groups by numbers
+    labels = {name: pd.factorize(rows[name]) for each in grains.values() for name in each}
+    labels["all"] = (np.zeros(len(rows["x"]), dtype=np.int64), np.array(["all"], dtype=object))
     found = []
     for grain, dimensions in grains.items():
-        kept = {name: column[~np.isnat(rows[f"p_{grain}"])] for name, column in rows.items()}
-        for dimension in ["all", *dimensions] if len(kept["x"]) else []:
-            period, place = np.unique(kept[f"p_{grain}"], return_inverse=True)
-            label = kept[dimension].astype(str) if dimension != "all" else np.full(len(place), "all")
-            value, slot = np.unique(label, return_inverse=True)
-            pair, group = np.unique(place * len(value) + slot, return_inverse=True)
+        inside = ~np.isnat(rows[f"p_{grain}"])
+        kept = {name: rows[name][inside] for name in ("x", "unit", "event")}
+        period, place = np.unique(rows[f"p_{grain}"][inside], return_inverse=True)
+        for dimension in ["all", *dimensions] if len(place) else []:
+            codes, value = labels[dimension]
+            pair, group = np.unique(place * len(value) + codes[inside], return_inverse=True)
             found.append(
                 {
                     "grain": np.full(len(pair), grain, dtype=object),
                     "period_start": period[pair // len(value)],
                     "dimension": np.full(len(pair), dimension, dtype=object),
-                    "dimension_value": value[pair % len(value)].astype(object),
+                    "dimension_value": np.asarray(value, dtype=object)[pair % len(value)],
                     **estimate_groups(kpi, group, kept),
                 }
             )

@@ -11,6 +11,8 @@ from cja_pipeline.tables import TABLES
 from cja_pipeline.warehouse import Warehouse
 
 FIRST = dt.date(2026, 1, 1)  # a Thursday
+DAYS = 60
+LAST = FIRST + dt.timedelta(days=DAYS - 1)
 CHANNELS = np.array(["Direct", "Paid Social", "Email", "Organic Search"])
 DEVICES = np.array(["mobile", "desktop", "tablet"])
 COUNTRIES = np.array(["DE", "AT", None], dtype=object)

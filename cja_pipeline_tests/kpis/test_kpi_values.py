@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
@@ -11,47 +10,10 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from cja_pipeline.kpis.catalogue import load_catalogue
-from cja_pipeline.kpis.explain import NoSuchNumberError, explain_kpi
-from cja_pipeline.kpis.kpi_values import build_kpi_values, headline_numbers
+from cja_pipeline.kpis.kpi_values import build_kpi_values
 from cja_pipeline.kpis.periods import bounds
 from cja_pipeline.warehouse import Warehouse
-from cja_pipeline_tests.kpis.shop_data import FIRST, fill, write
-
-DAYS = 60
-LAST = FIRST + dt.timedelta(days=DAYS - 1)
-NAMED = {
-    "orders",
-    "net_promoter_score",
-    "impressions",
-    "reach",
-    "session_duration",
-    "customer_acquisition_cost",
-    "referral_rate",
-    "bounce_rate",
-    "purchase_journey_duration",
-    "net_revenue",
-    "customer_lifetime_value",
-    "engagement_rate",
-    "return_on_ad_spend",
-    "retention_rate",
-    "churn_rate",
-    "customer_satisfaction_score",
-    "clv_to_cac",
-    "cart_abandonment_rate",
-    "click_through_rate",
-    "average_order_value",
-    "conversion_rate",
-    "repeat_purchase_rate",
-}
-
-
-@pytest.fixture(scope="module")
-def shop() -> Iterator[tuple[Warehouse, dict[str, pd.DataFrame], pd.DataFrame]]:
-    with Warehouse(":memory:") as wh:
-        tables = fill(wh, days=DAYS)
-        build_kpi_values(wh)
-        yield wh, tables, wh.read("kpi_values")
+from cja_pipeline_tests.kpis.shop_data import FIRST, LAST, fill
 
 
 def period(grain: str, days: pd.Series, as_of: dt.date) -> pd.Series:
@@ -133,13 +95,13 @@ def check_visits(tables: dict[str, pd.DataFrame], values: pd.DataFrame, as_of: d
     compare(values, "sessions", counts)
 
 
-def test_visits_equal_brute_force(shop) -> None:  # type: ignore[no-untyped-def]
-    _, tables, values = shop
+def test_visits_equal_brute_force(random_shop) -> None:  # type: ignore[no-untyped-def]
+    _, tables, values = random_shop
     check_visits(tables, values)
 
 
-def test_visitor_conversion_is_of_people(shop) -> None:  # type: ignore[no-untyped-def]
-    _, tables, values = shop
+def test_visitor_conversion_is_of_people(random_shop) -> None:  # type: ignore[no-untyped-def]
+    _, tables, values = random_shop
     rows = visits(tables).assign(bought=lambda r: r["order_id"].notna())
 
     def share(part: pd.DataFrame) -> tuple[float, int]:
@@ -149,8 +111,8 @@ def test_visitor_conversion_is_of_people(shop) -> None:  # type: ignore[no-untyp
     compare(values, "visitor_conversion_rate", brute(rows, "business_date", SLICES, share), min_n=20)
 
 
-def test_orders_equal_brute_force(shop) -> None:  # type: ignore[no-untyped-def]
-    _, tables, values = shop
+def test_orders_equal_brute_force(random_shop) -> None:  # type: ignore[no-untyped-def]
+    _, tables, values = random_shop
     orders = tables["customers.orders"].merge(
         tables["customers.sessions"][["session_id", "channel", "campaign", "device", "country"]],
         on="session_id",
@@ -183,8 +145,8 @@ def test_orders_equal_brute_force(shop) -> None:  # type: ignore[no-untyped-def]
     compare(values, "median_order_value", median, min_n=20)
 
 
-def test_answers_and_media_equal_brute_force(shop) -> None:  # type: ignore[no-untyped-def]
-    _, tables, values = shop
+def test_answers_and_media_equal_brute_force(random_shop) -> None:  # type: ignore[no-untyped-def]
+    _, tables, values = random_shop
     answers = tables["customers.feedback"]
     asked = answers[answers["kind"] == "nps"]
 
@@ -199,8 +161,8 @@ def test_answers_and_media_equal_brute_force(shop) -> None:  # type: ignore[no-u
     compare(values, "click_through_rate", ctr)
 
 
-def test_windows_equal_brute_force(shop) -> None:  # type: ignore[no-untyped-def]
-    _, tables, values = shop
+def test_windows_equal_brute_force(random_shop) -> None:  # type: ignore[no-untyped-def]
+    _, tables, values = random_shop
     orders = tables["customers.orders"]
     days = orders[["customer_id", "business_date"]].drop_duplicates().sort_values("business_date")
     days["next"] = days.groupby("customer_id")["business_date"].shift(-1)
@@ -230,8 +192,8 @@ def test_windows_equal_brute_force(shop) -> None:  # type: ignore[no-untyped-def
     assert all(a + b == pytest.approx(1) for a, b in both)
 
 
-def test_reach_is_not_additive(shop) -> None:  # type: ignore[no-untyped-def]
-    _, tables, values = shop
+def test_reach_is_not_additive(random_shop) -> None:  # type: ignore[no-untyped-def]
+    _, tables, values = random_shop
     rows = tables["customers.touchpoints"]
     whole = published(values, "reach")
     first = bounds("rolling_28d", LAST, LAST)[0]
@@ -242,33 +204,8 @@ def test_reach_is_not_additive(shop) -> None:  # type: ignore[no-untyped-def]
     assert not values.loc[values["kpi_id"] == "reach", "additive"].any()
 
 
-def test_every_row_says_what_it_is(shop) -> None:  # type: ignore[no-untyped-def]
-    _, _, values = shop
-    catalogue = load_catalogue()
-    assert set(catalogue.kpis) >= NAMED
-    assert set(catalogue.kpis) == set(values["kpi_id"])
-    assert not values.duplicated(["kpi_id", "grain", "period_start", "dimension", "dimension_value"]).any()
-    null = values["value"].isna()
-    assert (null == values["null_reason"].notna()).all()
-    assert values.loc[null, ["ci_low", "ci_high", "ci_method"]].isna().all(axis=None)
-    both = values[values["ci_low"].notna() & values["ci_high"].notna()]
-    slack = 1e-8 * (1 + both["value"].abs())
-    assert (both["ci_low"] <= both["value"] + slack).all()
-    assert (both["value"] <= both["ci_high"] + slack).all()
-    assert both["ci_method"].notna().all()
-    money = values["kpi_id"].map(lambda kpi: catalogue[kpi].format == "money")
-    assert (money == values["currency"].notna()).all()
-    rates = values[values["kpi_id"].map(lambda kpi: catalogue[kpi].kind in ("ratio", "proportion"))]
-    rates = rates[rates["value"].notna() & rates["denominator"].gt(0)]
-    assert np.allclose(rates["value"], rates["numerator"] / rates["denominator"], atol=1e-7)
-    whole = values[(values["dimension"] == "all") & (values["grain"] == "day")]
-    daily = {kpi.id for kpi in catalogue if "day" in catalogue.grains(kpi)}
-    assert (whole.groupby("kpi_id").size() == DAYS).all()
-    assert set(whole["kpi_id"]) == daily
-
-
-def test_additive_slices_add_up_and_periods_nest(shop) -> None:  # type: ignore[no-untyped-def]
-    _, _, values = shop
+def test_additive_slices_add_up_and_periods_nest(random_shop) -> None:  # type: ignore[no-untyped-def]
+    _, _, values = random_shop
     rows = values[values["additive"] & (values["grain"] == "week")]
     for _kpi, part in rows.groupby("kpi_id"):
         whole = part[part["dimension"] == "all"].set_index("period_start")["value"]
@@ -282,121 +219,10 @@ def test_additive_slices_add_up_and_periods_nest(shop) -> None:  # type: ignore[
     )
 
 
-def test_receipts_give_the_number_again(shop) -> None:  # type: ignore[no-untyped-def]
-    wh, _, values = shop
-    random = np.random.Generator(np.random.Philox(2))
-    for kpi, rows in values.groupby("kpi_id"):
-        for at in random.choice(len(rows), 1):
-            row = rows.iloc[at]
-            receipt = explain_kpi(
-                wh, kpi, row["period_start"].date(), row["grain"], row["dimension"], row["dimension_value"]
-            )
-            assert receipt.agrees, (kpi, receipt.published, receipt.recomputed)
-            assert receipt.tables
-    orders = explain_kpi(wh, "orders", LAST, "week", "device", "store")
-    assert len(orders.rows) == orders.published["value"]
-    assert explain_kpi(wh, "net_promoter_score", grain="rolling_28d").as_dict()["row_count"] > 0
-    with pytest.raises(NoSuchNumberError, match="it is split by"):
-        explain_kpi(wh, "orders", LAST, "day", "device", "fridge")
-
-
-def test_same_data_same_table(shop) -> None:  # type: ignore[no-untyped-def]
-    wh, _, values = shop
-    build_kpi_values(wh)
-    key = ["kpi_id", "grain", "period_start", "dimension", "dimension_value"]
-    pd.testing.assert_frame_equal(
-        wh.read("kpi_values").sort_values(key, ignore_index=True), values.sort_values(key, ignore_index=True)
-    )
-    headlines = headline_numbers(wh)
-    assert headlines["kpis"] == len(load_catalogue().kpis)
-    assert headlines["orders_28d"] > 0
-
-
-@settings(max_examples=3, deadline=None, phases=[Phase.generate])
+@settings(max_examples=2, deadline=None, phases=[Phase.generate])
 @given(st.integers(0, 10_000), st.integers(3, 45))
 def test_random_shops_equal_brute_force(seed: int, days: int) -> None:
     with Warehouse(":memory:") as wh:
         tables = fill(wh, seed=seed, customers=40, days=days)
         build_kpi_values(wh)
         check_visits(tables, wh.read("kpi_values"), FIRST + dt.timedelta(days=days - 1))
-
-
-def test_missing_is_null_with_a_reason() -> None:
-    with Warehouse(":memory:") as wh:
-        tables = fill(wh, seed=4, customers=100, days=40)
-        orders = tables["customers.orders"]
-        gap, unrated = orders["business_date"].iloc[3], FIRST + dt.timedelta(days=35)
-        sessions = tables["customers.sessions"]
-        write(wh, "customers.sessions", sessions[sessions["business_date"] != gap])
-        orders.loc[orders["business_date"] == unrated, "net_revenue"] = np.nan
-        write(wh, "customers.orders", orders)
-        wh.execute("drop table customers.media")
-        build_kpi_values(wh)
-        values = wh.read("kpi_values")
-    day = values[(values["grain"] == "day") & (values["dimension"] == "all")].set_index(
-        ["kpi_id", "period_start"]
-    )
-    lost = day.loc[("sessions", pd.Timestamp(gap))]
-    assert np.isnan(lost["value"])
-    assert lost["null_reason"] == "incomplete"
-    assert (
-        not values[(values["period_start"] == pd.Timestamp(gap)) & (values["kpi_id"] == "sessions")][
-            "dimension"
-        ]
-        .isin(["device"])
-        .any()
-    )
-    assert day.loc[("net_revenue", pd.Timestamp(unrated))]["null_reason"] == "missing_rate"
-    assert day.loc[("orders", pd.Timestamp(unrated))]["value"] > 0
-    assert set(day.loc["impressions"]["null_reason"]) == {"incomplete"}
-    assert set(day.loc["customer_acquisition_cost"]["null_reason"]) == {"incomplete"}
-    last = FIRST + dt.timedelta(days=39)
-    cart = day.loc[("cart_abandonment_rate", pd.Timestamp(last))]
-    assert (cart["null_reason"], bool(cart["is_mature"])) == ("immature", False)
-    weeks = values[
-        (values["grain"] == "week") & (values["kpi_id"] == "orders") & (values["dimension"] == "all")
-    ]
-    assert weeks["is_complete"].tolist() == [False, *[True] * 5, False]
-    value = values[values["kpi_id"] == "customer_lifetime_value"]
-    assert set(value["null_reason"]) == {"immature"}
-
-
-def test_value_model_gives_segments_and_expected_value() -> None:
-    with Warehouse(":memory:") as wh:
-        tables = fill(wh, seed=9, customers=150, days=40)
-        buyers = tables["customers.customers"].dropna(subset=["first_order_at"])
-        even = np.arange(len(buyers)) % 2 == 0
-        value = pd.DataFrame(
-            {
-                "customer_id": buyers["customer_id"],
-                "rfm_segment": np.where(even, "champions", "asleep"),
-                "clv_12m": np.where(even, 100.0, 50.0),
-                "clv_12m_low": np.where(even, 80.0, 40.0),
-                "clv_12m_high": np.where(even, 130.0, 60.0),
-                "p_active_90d": np.where(even, 0.9, 0.1),
-            }
-        )
-        write(wh, "kpis.customer_value", value)
-        build_kpi_values(wh)
-        values = wh.read("kpi_values")
-        receipt = explain_kpi(wh, "orders", None, "month", "segment", "champions")
-    assert receipt.agrees
-    month = values[(values["grain"] == "month") & (values["kpi_id"] == "orders")]
-    split = month[month["dimension"] == "segment"]
-    assert set(split["dimension_value"]) == {"champions", "asleep"}
-    whole = month[month["dimension"] == "all"].set_index("period_start")["value"]
-    assert (split.groupby("period_start")["value"].sum() == whole).all()
-    assert not ((values["dimension"] == "segment") & (values["grain"] == "day")).any()
-    first = values[
-        (values["grain"] == "rolling_28d") & (values["dimension"] == "all") & values["is_complete"]
-    ]
-    row = first[first["kpi_id"] == "customer_lifetime_value"].iloc[-1]
-    start = row["period_start"].date()
-    cohort = buyers["first_order_at"].dt.tz_localize("UTC").dt.tz_convert("Europe/Berlin").dt.date >= start
-    assert row["value"] == pytest.approx(value.loc[cohort.to_numpy(), "clv_12m"].mean())
-    assert row["ci_low"] < value.loc[cohort.to_numpy(), "clv_12m_low"].mean()
-    assert row["ci_method"] == "delta_model"
-    ratio = first[first["kpi_id"] == "clv_to_cac"].iloc[-1]
-    cost = first[first["kpi_id"] == "customer_acquisition_cost"].iloc[-1]
-    assert ratio["value"] == pytest.approx(row["value"] / cost["value"])
-    assert ratio["ci_low"] < ratio["value"] < ratio["ci_high"]
