@@ -11,7 +11,8 @@ usable AS (
     SELECT m.cut_day
     FROM moments AS m
     CROSS JOIN config.params AS p
-    WHERE m.cut_day - CAST($feature_days AS INTEGER) + 1 >= p.first_day
+    -- as long again before the feature window, so that the standing with the shop before it is known
+    WHERE m.cut_day - CAST(2 * $feature_days AS INTEGER) + 1 >= p.first_day
 ),
 seen AS (
     SELECT
@@ -30,9 +31,10 @@ people AS (
     SELECT
         s.cut_day,
         s.customer_id,
-        -- known by name and ordered before this window: both go with mails and surveys, and with ordering
+        -- known, ordered, subscribed before this window: all go with mails and surveys, and with ordering
         coalesce(min(c.known_on) <= s.cut_day - CAST($feature_days AS INTEGER), FALSE) AS is_known,
         coalesce(min(c.bought_on) <= s.cut_day - CAST($feature_days AS INTEGER), FALSE) AS bought_earlier,
+        coalesce(min(c.mailed_on) <= s.cut_day - CAST($feature_days AS INTEGER), FALSE) AS mailed_earlier,
         count(CASE WHEN NOT later AND touchpoint_type = 'visit' THEN 1 END) AS visits,
         count(CASE WHEN NOT later AND touchpoint_type = 'product_view' THEN 1 END) AS products,
         max(CASE WHEN NOT later AND touchpoint_type = 'add_to_cart' THEN 1 ELSE 0 END) AS carted,
@@ -41,20 +43,27 @@ people AS (
     FROM seen AS s
     LEFT JOIN (
         SELECT
-            coalesce(l.customer_id, o.customer_id) AS customer_id,
-            l.known_on,
-            o.bought_on
+            customer_id,
+            min(known_on) AS known_on,
+            min(bought_on) AS bought_on,
+            min(mailed_on) AS mailed_on
         FROM (
-            SELECT customer_id, CAST(min(first_seen_at) AS DATE) AS known_on
+            SELECT
+                customer_id,
+                CAST(first_seen_at AS DATE) AS known_on,
+                CAST(NULL AS DATE) AS bought_on,
+                CAST(NULL AS DATE) AS mailed_on
             FROM customers.identity_links
             WHERE kind IN ('contact', 'profile', 'login')
-            GROUP BY customer_id
-        ) AS l
-        FULL OUTER JOIN (
-            SELECT customer_id, min(business_date) AS bought_on
+            UNION ALL
+            SELECT customer_id, NULL, business_date, NULL
             FROM customers.orders
-            GROUP BY customer_id
-        ) AS o ON o.customer_id = l.customer_id
+            UNION ALL
+            SELECT customer_id, NULL, NULL, business_date
+            FROM customers.touchpoints
+            WHERE touchpoint_type = 'email_received'
+        ) AS firsts
+        GROUP BY customer_id
     ) AS c ON c.customer_id = s.customer_id
     GROUP BY s.cut_day, s.customer_id
     HAVING count(CASE WHEN NOT later THEN 1 END) > 0
@@ -74,10 +83,17 @@ features AS (
 )
 SELECT
     f.feature,
-    -- equally active before: same moment, visits, products looked at, cart, order
+    -- alike: same moment, same standing with the shop before, as active in the window
     dense_rank() OVER (
         ORDER BY
-            p.cut_day, p.is_known, p.bought_earlier, least(p.visits, 6), least(p.products, 6), p.carted, p.bought
+            p.cut_day,
+            p.is_known,
+            p.bought_earlier,
+            p.mailed_earlier,
+            least(p.visits, 6),
+            least(p.products, 6),
+            p.carted,
+            p.bought
     ) AS stratum,
     count(*) AS customers,
     sum(p.ordered) AS ordered
@@ -88,6 +104,7 @@ GROUP BY
     p.cut_day,
     p.is_known,
     p.bought_earlier,
+    p.mailed_earlier,
     least(p.visits, 6),
     least(p.products, 6),
     p.carted,
