@@ -24,7 +24,9 @@ def main() -> None:
 def _console() -> Any:
     from rich.console import Console
 
-    return Console(soft_wrap=False)
+    console = Console()
+    # tables of figures are cut to nothing below this; a narrow window scrolls or wraps instead
+    return console if console.width >= 110 else Console(width=110)
 
 
 def _fail(error: Exception) -> None:

@@ -70,7 +70,7 @@ def room_asset(
             with store.open() as warehouse:
                 report = body(context, warehouse)
                 rows = {table: warehouse.count(table) for table in tables}
-                results = [*_run_suites(warehouse, tables, context.run_id), *report.checks]
+                results = [*_run_suites(warehouse, tables, context.run.run_id), *report.checks]
             _log(group, name, meter.read(), sum(rows.values()) if tables else report.rows, results)
             counts = {f"rows_{TABLES[table].name}": rows[table] for table in tables[1:]}
             main = rows[tables[0]] if tables else report.rows

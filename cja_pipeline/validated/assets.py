@@ -62,7 +62,8 @@ def _load(context: dg.AssetExecutionContext, warehouse: Warehouse, *tables: str)
     settings = get_settings()
     days = window_of(context).days()
     loads = [
-        load(warehouse, f"validated.{table}", settings.landing_dir, days, context.run_id) for table in tables
+        load(warehouse, f"validated.{table}", settings.landing_dir, days, context.run.run_id)
+        for table in tables
     ]
     return Report(
         metadata={
