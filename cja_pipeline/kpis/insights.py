@@ -46,7 +46,7 @@ class Association(NamedTuple):
     high: float
     p_value: float
     exposed_rate: float
-    other_rate: float  # of the others, weighted like the exposed
+    other_rate: float  # what the ratio implies for the exposed had they been like the others
     naive_ratio: float
 
 
@@ -69,9 +69,9 @@ def stratified_ratio(
     m1, a, m0, c = m1[used], a[used], m0[used], c[used]
     size, cases = m1 + m0, a + c
     upper, lower = float((a * m0 / size).sum()), float((c * m1 / size).sum())
-    rate, other_rate = float(a.sum() / m1.sum()), float((m1 * c / m0).sum() / m1.sum())
+    rate = float(a.sum() / m1.sum())
     if upper <= 0 or lower <= 0:
-        return Association(_ratio(upper, lower), nan, nan, nan, rate, other_rate, naive)
+        return Association(_ratio(upper, lower), nan, nan, nan, rate, nan, naive)
     ratio = upper / lower
     se = float(np.sqrt(((m1 * m0 * cases - a * c * size) / size**2).sum() / (upper * lower)))
     z = np.log(ratio) / se
@@ -81,7 +81,7 @@ def stratified_ratio(
         float(ratio * np.exp(1.96 * se)),
         float(2 * ndtr(-abs(z))),
         rate,
-        other_rate,
+        rate / ratio,
         naive,
     )
 
