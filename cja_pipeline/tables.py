@@ -19,16 +19,25 @@ COLUMN_TYPE = r"^(VARCHAR|BIGINT|INTEGER|DOUBLE|BOOLEAN|DATE|TIMESTAMP|DECIMAL\(
 
 
 class Column(StrictModel):
-    """One declared column. `type` is a DuckDB type; `pii` marks personal data that never leaves its room."""
+    """One declared column. `type` is a DuckDB type; `pii` marks personal data that never leaves its room.
+
+    `made_of` names what the column is computed from (``schema.table.column``) where no SQL model says so.
+    """
 
     type: str = Field(pattern=COLUMN_TYPE)
     description: str
     pii: bool = False
     nullable: bool = True
+    made_of: list[str] = Field(default_factory=list)
 
 
 class Declaration(StrictModel):
-    """A table as its YAML file declares it."""
+    """A table as its YAML file declares it.
+
+    `reads` names the tables that Python makes it from, `begins` the SELECT beside it that Python goes on from;
+    a table with a SQL model of its own needs neither. `references` names, per column, the published table
+    whose key it holds.
+    """
 
     description: str
     grain: str
@@ -36,6 +45,9 @@ class Declaration(StrictModel):
     columns: dict[str, Column]
     published: bool | str = False
     index: list[list[str]] = Field(default_factory=list)
+    reads: list[str] = Field(default_factory=list)
+    begins: str | None = None
+    references: dict[str, str] = Field(default_factory=dict)
 
 
 class Table(Declaration):
