@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cja_pipeline.kpis.attribution_build import build_attribution
 from cja_pipeline.kpis.credit_rules import RULES, touch_weights
@@ -122,11 +122,12 @@ def _split(path: object) -> list[str]:
     return [] if path is None or path != path else [str(item) for item in path]  # type: ignore[attr-defined]
 
 
-def _days(table: pd.DataFrame, known: list[list[str]]) -> object:
+def _days(table: pd.DataFrame, known: list[list[str]]) -> Any:
     import numpy as np
 
     if "days_before" not in table:
-        return np.concatenate([np.arange(len(items))[::-1] for items in known] or [np.zeros(0)]).astype(float)
+        parts = [np.arange(float(len(items)))[::-1] for items in known]
+        return np.concatenate(parts or [np.zeros(0)])
     days = [
         [float(day) for day in (value.split(">") if isinstance(value, str) else np.atleast_1d(value))]
         for value in table["days_before"]

@@ -166,8 +166,8 @@ def _markov_credit(
         ends = np.r_[times, random.poisson(lost)]
         revenue = touches.gains[1].copy()
         revenue[: touches.ordered] *= times
-        again = np.bincount(touches.cell, weight * revenue[path], minlength=cells)[None, :]
-        drawn, by_channel = by_cell(ends, revenue[None, :], again)
+        again = np.bincount(touches.cell, weight * revenue[path], minlength=cells).astype(float)
+        drawn, by_channel = by_cell(ends, revenue[None, :], again[None, :])
         cell_draws.append(drawn[0])
         channel_draws.append(by_channel[0])
     low, high = np.quantile(cell_draws, [0.025, 0.975], axis=0)

@@ -48,7 +48,7 @@ class Touches:
         )
         late = np.ones(len(pair), dtype=bool)
         np.logical_and.at(late, place, self.after_cart)
-        orders = np.bincount(pair % max(cells, 1), minlength=cells)
+        orders = np.bincount(pair % max(cells, 1), minlength=cells).astype(float)
         return orders, np.bincount(pair % max(cells, 1), late, minlength=cells) / np.maximum(orders, 1)
 
 

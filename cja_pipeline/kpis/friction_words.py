@@ -87,7 +87,7 @@ def _people(wh: Warehouse, row: Row) -> tuple[int, float, float]:
         f"avg(CASE WHEN {here} THEN errors END), avg(CASE WHEN NOT ({here}) THEN errors END) "
         "FROM visit_steps WHERE furthest >= $step",
         params,
-    ).fetchone()
+    ).fetchall()[0]
     return int(found[0]), float(found[1] or 0), float(found[2] or 0)
 
 
@@ -106,7 +106,7 @@ def _feedback(wh: Warehouse, row: Row, stage: str) -> list[str]:
             AND (CAST($device AS VARCHAR) IS NULL OR device IS NULL OR device = $device)
         """,
         {"since": row["since"], "until": row["until"], "stage": stage, "device": device},
-    ).fetchone()
+    ).fetchall()[0]
     days = (row["until"] - row["since"]).days + 1
     if inside < MINIMUM_FEEDBACK:
         return []

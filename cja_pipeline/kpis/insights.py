@@ -117,7 +117,7 @@ def _associations(wh: Warehouse, config: Insights) -> list[dict[str, Any]]:
     strata = int(counts["stratum"].max()) + 1
 
     def by_stratum(rows: pd.DataFrame, column: str) -> Floats:
-        return np.bincount(rows["stratum"], rows[column].astype(float), minlength=strata)
+        return np.bincount(rows["stratum"], rows[column].astype(float), minlength=strata).astype(float)
 
     everybody = counts[counts["feature"] == ""]
     people, ordered = by_stratum(everybody, "customers"), by_stratum(everybody, "ordered")

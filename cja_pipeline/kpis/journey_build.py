@@ -6,6 +6,7 @@ purchase attempts of `ensure_journeys`, so their counts agree by construction; `
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from cja_pipeline.kpis.chains import Counting, chain_query, summary_query
@@ -75,7 +76,7 @@ def build_funnel(wh: Warehouse) -> dict[str, int]:
 
 
 def _funnel(
-    wh: Warehouse, source: str, mode: str, days: int, steps: list[tuple[str, str, str]]
+    wh: Warehouse, source: str, mode: str, days: int, steps: Sequence[tuple[str, str, str]]
 ) -> pd.DataFrame:
     """One counting mode in long form. Groups without a customer are there too, with zeros."""
     import pandas as pd

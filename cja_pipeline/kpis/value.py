@@ -69,12 +69,13 @@ def clv(
     """
     import numpy as np
 
-    worth, before = 0.0, 0.0
+    value = spending.expected_value(frequency, monetary)
+    worth, before = np.zeros(value.shape), np.zeros(value.shape)
     for k in range(1, months + 1):
         total = purchases.expected_purchases(k * month, frequency, recency, age)
         worth = worth + (total - before) / (1 + discount_rate) ** (k / 12)
         before = total
-    return margin * np.asarray(worth) * spending.expected_value(frequency, monetary)
+    return margin * worth * value
 
 
 def rfm_segment(r_score: int, f_score: int) -> str:
@@ -153,7 +154,9 @@ def _predictions(
     worth = clv(
         purchases,
         spending,
-        *history,
+        history[0],
+        history[1],
+        history[2],
         monetary,
         months=config.horizon_months,
         discount_rate=config.discount_rate,
@@ -202,13 +205,14 @@ def _report(fit: PurchaseFit | SpendFit, model: str) -> list[dict[str, Any]]:
     limits = fit.intervals() if fit.converged else {}
     rows: list[dict[str, Any]] = []
     for name, value in fit.params.items():
-        low, high = (None, None) if name in fit.at_limit or not fit.converged else limits[name]
-        note = "parameter"
+        row: dict[str, Any] = {"item": name, "value": value}
         if name in fit.at_limit:
-            note = "at a limit: customers hardly differ in this"
-        elif fit.converged and high > 10 * low:
-            note = "hardly known by itself, only together with the others"
-        rows.append({"item": name, "value": value, "low": low, "high": high, "note": note})
+            row["note"] = "at a limit: customers hardly differ in this"
+        elif name in limits:
+            row["low"], row["high"] = limits[name]
+            if row["high"] > 10 * row["low"]:
+                row["note"] = "hardly known by itself, only together with the others"
+        rows.append(row)
     rows += [
         {"item": "log_likelihood", "value": fit.log_likelihood, "note": "at the maximum"},
         {"item": "gradient", "value": fit.gradient_norm, "note": "per customer; 0 at a maximum"},
