@@ -26,7 +26,7 @@ PATHS = st.lists(
     min_size=1,
     max_size=12,
 ).filter(lambda rows: any(row[1] for row in rows))
-FEW = settings(max_examples=40, deadline=None, derandomize=True)
+FEW = settings(max_examples=25, deadline=None, derandomize=True)
 
 
 def table(rows) -> pd.DataFrame:

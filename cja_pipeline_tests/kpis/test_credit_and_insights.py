@@ -25,7 +25,7 @@ LOOKBACK = dt.timedelta(days=30)
 @pytest.fixture(scope="module")
 def shop() -> Warehouse:
     wh = Warehouse(":memory:")
-    fill(wh, customers=300, days=90)
+    fill(wh, customers=200, days=90)
     wh.execute("UPDATE customers.touchpoints SET campaign = 'spring' WHERE channel = 'Paid Social'")
     write(wh, "config.touchpoint_rules", touchpoint_rules())
     for build in (build_customer_value, build_funnel, build_paths, build_cohorts, build_attribution):

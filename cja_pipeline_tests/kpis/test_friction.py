@@ -19,7 +19,7 @@ STEPS = ["visit", "product_view", "add_to_cart", "begin_checkout", "add_payment_
 RATES = np.array([0.65, 0.30, 0.55, 0.75, 0.82])  # of going on from each step
 
 
-def fill(wh: Warehouse, seed: int, change=None, visits: int = 24_000, errors=None) -> pd.DataFrame:
+def fill(wh: Warehouse, seed: int, change=None, visits: int = 20_000, errors=None) -> pd.DataFrame:
     """Visits of a shop in which everybody goes on at the same rates but for `change(visits, step)`."""
     random = np.random.Generator(np.random.Philox(seed))
     day = random.integers(0, DAYS, visits)
@@ -106,11 +106,11 @@ def test_planted_losses_take_the_first_ranks(warehouse):
 
 def test_nothing_planted_is_quiet(warehouse):
     loud = 0
-    for seed in range(4):
+    for seed in range(2):
         fill(warehouse, 100 + seed)
         build_friction(warehouse)
         loud += int(warehouse.scalar("SELECT count(*) > 0 FROM kpis.friction WHERE status = 'proven'"))
-    assert loud <= 1
+    assert loud == 0
 
 
 def test_a_bug_of_three_days_is_dated(warehouse):

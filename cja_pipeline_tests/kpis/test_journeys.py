@@ -18,9 +18,9 @@ NAMES = ["view", "cart", "checkout", "buy"]
 
 # times in steps of 10 minutes around midnight: ties and pauses of exactly 30 minutes are frequent
 LOGS = st.lists(
-    st.tuples(st.integers(1, 4), st.integers(-20, 40), st.sampled_from(NAMES)), min_size=1, max_size=40
+    st.tuples(st.integers(1, 4), st.integers(-20, 40), st.sampled_from(NAMES)), min_size=1, max_size=60
 )
-FEW = settings(max_examples=30, deadline=None, derandomize=True)
+FEW = settings(max_examples=20, deadline=None, derandomize=True)
 
 
 def frame(rows: list[tuple[int, int, str]]) -> pd.DataFrame:
