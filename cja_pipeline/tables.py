@@ -34,9 +34,9 @@ class Column(StrictModel):
 class Declaration(StrictModel):
     """A table as its YAML file declares it.
 
-    `reads` names the tables that Python makes it from, `begins` the SELECT beside it that Python goes on from;
-    a table with a SQL model of its own needs neither. `references` names, per column, the published table
-    whose key it holds.
+    `reads` names the tables that Python makes it from, `begins` the SELECT beside it that Python goes on
+    from; a table with a SQL model of its own needs neither. `references` names, per column, the published
+    table whose key it holds.
     """
 
     description: str

@@ -1,0 +1,114 @@
+"""What makes the published tables pleasant for a BI tool: foreign keys that hold, views in plain words."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from cja_pipeline.tables import Table
+from cja_pipeline.warehouse import Warehouse
+
+VIEWS = ("v_scorecard", "v_journey_map")
+
+
+def references(warehouse: Warehouse, published: dict[str, Table]) -> dict[str, dict[str, str]]:
+    """The declared references between published tables that hold tonight: column -> table, per table.
+
+    One that does not hold is left out, so that a loose end upstream does not cost the night's figures.
+    """
+    found: dict[str, dict[str, str]] = {}
+    for name, table in published.items():
+        for column, other in table.references.items():
+            target = published.get(other)
+            if target is None or not all(warehouse.exists(t.full_name) for t in (table, target)):
+                continue
+            key = target.key[0]
+            loose = warehouse.scalar(
+                f"SELECT count(*) FROM {table.full_name} AS a ANTI JOIN {target.full_name} AS b "
+                f'ON a."{column}" = b."{key}" WHERE a."{column}" IS NOT NULL'
+            )
+            if not loose:
+                found.setdefault(name, {})[column] = other
+    return found
+
+
+def drop_views(connection: sa.Connection) -> None:
+    """Views are made last and dropped first: they hold the tables they read."""
+    for name in VIEWS:
+        connection.exec_driver_sql(f'DROP VIEW IF EXISTS "{name}"')
+
+
+def create_views(connection: sa.Connection, tables: set[str]) -> None:
+    """Create the views whose tables are published."""
+    texts = _Texts(connection.dialect.name)
+    if {"scorecard", "kpi_catalogue"} <= tables:
+        connection.exec_driver_sql(
+            f"CREATE VIEW v_scorecard AS {scorecard_view(texts)}".replace("%", texts.percent)
+        )
+    if "journey_map" in tables:
+        connection.exec_driver_sql(
+            f"CREATE VIEW v_journey_map AS {journey_map_view(texts)}".replace("%", texts.percent)
+        )
+
+
+class _Texts:
+    """Figures as text in the SQL of SQLite or PostgreSQL."""
+
+    def __init__(self, dialect: str) -> None:
+        self.postgres = dialect == "postgresql"
+        self.percent = "%%" if self.postgres else "%"  # the driver of PostgreSQL reads % as a placeholder
+
+    def fixed(self, value: str, digits: int) -> str:
+        if self.postgres:
+            shape = "FM999999999999990" + ("." + "0" * digits if digits else "")
+            return f"to_char(round(cast({value} as numeric), {digits}), '{shape}')"
+        return f"printf('%.{digits}f', {value})"
+
+    def figure(self, value: str, unit: str = "unit", currency: str = "currency") -> str:
+        """A figure in its unit: ``4.12 %``, ``EUR 1234``, ``3.5 days``, ``1520``."""
+        amount = f"CASE WHEN abs({value}) < 1000 THEN {self.fixed(value, 2)} ELSE {self.fixed(value, 0)} END"
+        return (
+            f"CASE WHEN {value} IS NULL THEN NULL "
+            f"WHEN {unit} IN ('share', 'percent') THEN {self.fixed(f'100 * {value}', 2)} || ' %' "
+            f"WHEN {unit} = 'money' THEN coalesce({currency}, '') || ' ' || ({amount}) "
+            f"WHEN {unit} = 'seconds' THEN {self.fixed(value, 0)} || ' s' "
+            f"WHEN {unit} IN ('days', 'duration') THEN {self.fixed(value, 1)} || ' days' "
+            f"WHEN {unit} = 'count' OR {value} = round({value}) THEN {self.fixed(value, 0)} "
+            f"ELSE {self.fixed(value, 2)} END"
+        )
+
+
+def scorecard_view(texts: _Texts) -> str:
+    """The key figures with their definition, one row each, figures also as text in their unit."""
+    return (
+        "SELECT s.position, s.kpi_id, s.label AS kpi, s.stage, "
+        f"{texts.figure('s.value', 's.unit', 's.currency')} AS value_text, "
+        f"{texts.figure('s.previous', 's.unit', 's.currency')} AS previous_text, "
+        f"{texts.figure('s.target', 's.unit', 's.currency')} AS target_text, "
+        f"{texts.figure('s.low', 's.unit', 's.currency')} AS low_text, "
+        f"{texts.figure('s.high', 's.unit', 's.currency')} AS high_text, "
+        "CASE s.status WHEN 'on' THEN 'on target' WHEN 'near' THEN 'near target' "
+        "WHEN 'off' THEN 'off target' WHEN 'no_data' THEN 'no data' ELSE 'no target' END AS status_text, "
+        "CASE WHEN s.change IS NULL OR s.change = 0 THEN 'unchanged' "
+        "WHEN (s.change > 0) = (s.better = 'up') THEN 'better' ELSE 'worse' END AS direction, "
+        "s.value, s.previous, s.change, s.target, s.low, s.high, s.n, s.n_unit, s.unit, s.currency, "
+        "s.status, s.null_reason, s.period_start, s.period_end, k.description AS definition, "
+        "k.formula, k.owner "
+        "FROM scorecard AS s LEFT JOIN kpi_catalogue AS k ON k.kpi_id = s.kpi_id"
+    )
+
+
+def journey_map_view(texts: _Texts) -> str:
+    """The map's figures for every customer group, without its technical rows, figures also as text."""
+    return (
+        "SELECT segment, CASE stage WHEN 'awareness' THEN 1 WHEN 'consideration' THEN 2 "
+        "WHEN 'purchase' THEN 3 WHEN 'retention' THEN 4 WHEN 'advocacy' THEN 5 END AS stage_order, "
+        "nullif(stage, '') AS stage, section, position, item, coalesce(nullif(label, ''), item) AS label, "
+        "nullif(text, '') AS description, "
+        f"{texts.figure('value')} AS value_text, {texts.figure('low')} AS low_text, "
+        f"{texts.figure('high')} AS high_text, {texts.figure('target')} AS target_text, "
+        f"{texts.figure('previous')} AS previous_text, "
+        "value, low, high, n, share, target, previous, nullif(unit, '') AS unit, "
+        "nullif(currency, '') AS currency, nullif(status, '') AS status, nullif(evidence, '') AS evidence, "
+        "nullif(owner, '') AS owner, "
+        "period_start, period_end FROM journey_map WHERE section <> 'header'"
+    )

@@ -1,0 +1,114 @@
+"""What has changed since the last publish: row by row, so that a night writes a night and not the history.
+
+The warehouse keeps the keys and hashes of the rows it published last, the serving database the fingerprint of
+each table. Where the two agree, only rows that differ travel; in doubt the whole table does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from cja_pipeline.tables import Table
+from cja_pipeline.warehouse import Warehouse
+
+BATCH = 20_000
+MOST = 0.4  # beyond this share of changed rows, writing the table anew is cheaper
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """Rows of a table and the sum of their hashes: equal for equal content, whatever the order."""
+
+    rows: int
+    digest: str
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The published columns of one table of the warehouse, tonight and as they were published last."""
+
+    warehouse: Warehouse
+    name: str
+    table: Table
+    columns: tuple[str, ...]
+
+    @property
+    def _tonight(self) -> str:
+        return f'"tonight_{self.name}"'
+
+    @property
+    def _state(self) -> str:
+        return f'journey_maps."published_{self.name}"'
+
+    def _keys(self, alias: str = "") -> str:
+        prefix = f"{alias}." if alias else ""
+        return ", ".join(f'{prefix}"{key}"' for key in self.table.key)
+
+    def fingerprint(self) -> Fingerprint:
+        """Hash tonight's rows (a temporary table) and add them up."""
+        listed = ", ".join(f'"{column}"' for column in self.columns)
+        self.warehouse.execute(
+            f"CREATE OR REPLACE TEMP TABLE {self._tonight} AS "
+            f"SELECT {self._keys()}, hash({listed}) AS row_hash FROM {self.table.full_name}"
+        )
+        return self._added_up(self._tonight)
+
+    def published(self) -> Fingerprint | None:
+        """What the warehouse remembers to have published; None if nothing or with another key."""
+        place = f"published_{self.name}"
+        if not self.warehouse.exists(f"journey_maps.{place}"):
+            return None
+        present = [row[0] for row in self.warehouse.sql(f"DESCRIBE {self._state}").fetchall()]
+        return self._added_up(self._state) if present == [*self.table.key, "row_hash"] else None
+
+    def _added_up(self, place: str) -> Fingerprint:
+        rows, digest = self.warehouse.sql(
+            f"SELECT count(*), CAST(coalesce(sum(CAST(row_hash AS HUGEINT)), 0) AS VARCHAR) FROM {place}"
+        ).fetchall()[0]
+        return Fingerprint(int(rows), str(digest))
+
+    def changes(self) -> tuple[int, int]:
+        """Rows to take away (gone or changed) and rows to write (new or changed)."""
+        found = self.warehouse.sql(
+            f"SELECT (SELECT count(*) FROM {self._differing(self._state, self._tonight)}), "
+            f"(SELECT count(*) FROM {self._differing(self._tonight, self._state)})"
+        ).fetchall()[0]
+        return int(found[0]), int(found[1])
+
+    def _differing(self, one: str, other: str) -> str:
+        """Keys of one side whose row is not the same on the other."""
+        same = " AND ".join(f'a."{column}" = b."{column}"' for column in (*self.table.key, "row_hash"))
+        return f"(SELECT {self._keys('a')} FROM {one} AS a ANTI JOIN {other} AS b ON {same})"
+
+    def gone(self, value: Any) -> Iterator[list[Any]]:
+        """Keys of the rows to take away, in batches."""
+        keys = ", ".join(value(key, self.table.columns[key].type) for key in self.table.key)
+        yield from batches(
+            self.warehouse, f"SELECT {keys} FROM {self._differing(self._state, self._tonight)} AS a"
+        )
+
+    def select(self, value: Any, *, changed_only: bool) -> str:
+        """The query for the rows to write, in the order of their key, each column put through `value`."""
+        values = ", ".join(value(name, self.table.columns[name].type) for name in self.columns)
+        source = self.table.full_name
+        if changed_only:
+            same = " AND ".join(f't."{key}" = d."{key}"' for key in self.table.key)
+            changed = self._differing(self._tonight, self._state)
+            source = f"(SELECT t.* FROM {source} AS t SEMI JOIN {changed} AS d ON {same})"
+        return f"SELECT {values} FROM {source} ORDER BY {self._keys()}"
+
+    def remember(self) -> None:
+        """Keep tonight's hashes as what is published; call it once the serving database has committed."""
+        self.warehouse.execute(f"CREATE OR REPLACE TABLE {self._state} AS FROM {self._tonight}")
+
+    def forget(self) -> None:
+        self.warehouse.execute(f"DROP TABLE IF EXISTS {self._tonight}")
+
+
+def batches(warehouse: Warehouse, query: str) -> Iterator[list[Any]]:
+    """The rows of a query as tuples, `BATCH` at a time."""
+    result = warehouse.sql(query)  # on the connection that holds tonight's hashes
+    while batch := result.fetchmany(BATCH):
+        yield batch
