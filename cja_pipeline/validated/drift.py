@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 SAMPLE = 20
 FIELDS_TOLD = 50
+FIELD_LENGTH = 120
 
 
 @dataclass(frozen=True)
@@ -75,74 +76,84 @@ def _by_day(samples: Sequence[Lines]) -> dict[dt.date, list[Lines]]:
 
 def probe(stream: Stream, day: dt.date, files: Sequence[Lines]) -> Iterator[Finding]:
     """Compare the fields of sampled records with the declared ones."""
-    seen: Counter[str] = Counter()
-    unknown: Counter[str] = Counter()
-    retyped: Counter[str] = Counter()
-    sampled = 0
+    sample = _Sample(stream)
     for lines in files:
-        step = max(1, lines.count // SAMPLE)
-        for index in range(0, lines.count, step):
+        for index in range(0, lines.count, max(1, lines.count // SAMPLE)):
             try:
                 record = json.loads(lines.text[index].as_py())
             except (ValueError, RecursionError):
                 continue
             if isinstance(record, dict):
-                sampled += 1
-                _walk(record, stream.tree, "", stream, seen, unknown, retyped)
-    if not sampled:
+                sample.add(record)
+    if not sample.records:
         return
-    for field, count in unknown.most_common(FIELDS_TOLD):
+    for kind, words, counts in (
+        ("unknown", "a field that is neither read nor known", sample.unknown),
+        ("retyped", "another shape than declared", sample.retyped),
+    ):
+        for field, count in counts.most_common(FIELDS_TOLD):
+            told = f"{words}, in {count} of {sample.records} sampled rows"
+            yield Finding(day, kind, field[:FIELD_LENGTH], told, count)
+    hint = f"; unknown fields: {', '.join(list(sample.unknown)[:5])}" if sample.unknown else ""
+    for field in sample.missing():
         yield Finding(
-            day,
-            "unknown",
-            field,
-            f"a field that is neither read nor known, in {count} of {sampled} sampled rows",
-            count,
+            day, "missing", field, f"in none of {sample.records} sampled rows{hint}", sample.records
         )
-    for field, count in retyped.most_common(FIELDS_TOLD):
-        yield Finding(
-            day, "retyped", field, f"another shape than declared, in {count} of {sampled} sampled rows", count
-        )
-    expected = [field for field in stream.fields if stream.sends_nulls and "." in field and LIST not in field]
-    for field in dict.fromkeys([*stream.required, *expected]):
-        if not seen[field] and field.split(".")[0] != "associations":
-            hint = f"; unknown fields: {', '.join(list(unknown)[:5])}" if unknown else ""
-            yield Finding(day, "missing", field, f"in none of {sampled} sampled rows{hint}", sampled)
 
 
-def _walk(
-    value: dict[str, Any],
-    tree: Tree,
-    above: str,
-    stream: Stream,
-    seen: Counter[str],
-    unknown: Counter[str],
-    retyped: Counter[str],
-) -> None:
-    for key, inner in value.items():
-        path = f"{above}.{key}" if above else key
-        if key not in tree:
-            if not _ignored(path, stream):
-                unknown[path] += 1
-            continue
-        seen[path] += 1
-        child = tree[key]
-        if inner is None:
-            continue
-        if child is None:
-            if isinstance(inner, (dict, list)):
-                retyped[path] += 1
-        elif LIST in child:
-            if not isinstance(inner, list):
-                retyped[path] += 1
-            elif inner and isinstance(inner[0], dict) and isinstance(child[LIST], dict):
-                _walk(inner[0], child[LIST], f"{path}[]", stream, seen, unknown, retyped)
-        elif isinstance(inner, dict):
-            _walk(inner, child, path, stream, seen, unknown, retyped)
-        else:
-            retyped[path] += 1
+class _Sample:
+    """Counts, over sampled records, the fields that were seen, are unknown, or have another shape."""
 
+    def __init__(self, stream: Stream) -> None:
+        self.stream, self.tree = stream, stream.tree
+        self.records = 0
+        self.seen: Counter[str] = Counter()
+        self.unknown: Counter[str] = Counter()
+        self.retyped: Counter[str] = Counter()
 
-def _ignored(path: str, stream: Stream) -> bool:
-    bare = path.replace("[]", "")
-    return any(bare == known or bare.startswith(f"{known}.") for known in stream.ignored)
+    def add(self, record: dict[str, Any]) -> None:
+        self.records += 1
+        self._walk(record, self.tree, "")
+
+    def missing(self) -> list[str]:
+        """Fields that should be in every record and were in none."""
+        stream = self.stream
+        asked = [
+            field
+            for field in stream.fields
+            if stream.sends_nulls and "." in field and not field.startswith("associations")
+        ]
+        return [field for field in dict.fromkeys([*stream.required, *asked]) if not self.seen[field]]
+
+    def _walk(self, value: dict[str, Any], tree: Tree, above: str) -> None:
+        for key, inner in value.items():
+            path = f"{above}.{key}" if above else key
+            if key not in tree:
+                if not self._ignored(path):
+                    self.unknown[path] += 1
+                continue
+            self.seen[path] += 1
+            child = tree[key]
+            if inner is None:
+                continue
+            expected = str if child is None else list if LIST in child else dict
+            if isinstance(inner, (dict, list)) != (expected is not str):
+                self.retyped[path] += 1
+            elif isinstance(inner, dict) and child is not None and expected is dict:
+                self._walk(inner, child, path)
+            elif isinstance(inner, list) and child is not None and expected is list:
+                self._walk_list(inner, child, path)
+            elif expected is not str:
+                self.retyped[path] += 1
+
+    def _walk_list(self, items: list[Any], tree: Tree, path: str) -> None:
+        member, names = tree[LIST], self.stream.names
+        if items and isinstance(items[0], dict) and member is not None:
+            self._walk(items[0], member, f"{path}[]")
+        if names is not None and names.field == path:
+            keys = {str(item.get("key")) for item in items if isinstance(item, dict)}
+            self.unknown.update(f"{path}.{key}" for key in sorted(keys - set(names.known)))
+
+    def _ignored(self, path: str) -> bool:
+        bare = path.replace("[]", "")
+        return any(bare == known or bare.startswith(f"{known}.") for known in self.stream.ignored)

@@ -160,15 +160,16 @@ def _tell(stage: Stage, findings: Sequence[Finding], report: LoadReport) -> None
     """Say what is wrong with the input: source, file, row and cause, never a value."""
     told = [f"{one.file.name}, line {one.row}: {one.cause}" for one in stage.lost if one.row]
     told += [f"{one.file.name}: {one.cause} ({one.records} rows)" for one in stage.lost if not one.row]
-    told += [
-        f"{stage.stream.stream} {finding.day}: {finding.kind} {finding.field}: {finding.detail}"
-        for finding in findings
-        if finding.kind not in ("file", "unreadable")
-    ]
+    changed: dict[tuple[str, str], list[Finding]] = {}
+    for finding in findings:
+        if finding.kind not in ("file", "unreadable"):
+            changed.setdefault((finding.kind, finding.field), []).append(finding)
+    for (kind, name), many in changed.items():
+        since = f"{many[0].day}" + (f" and {len(many) - 1} more days" if len(many) > 1 else "")
+        told.append(f"{stage.stream.stream} {since}: {kind} {name}: {many[0].detail}")
     report.problems += told
     for text in told[:PROBLEMS_TOLD]:
         log.warning("%s: %s", stage.table.full_name, text)
     if len(told) > PROBLEMS_TOLD:
-        log.warning(
-            "%s: %d more problems, see quality.quarantine", stage.table.full_name, len(told) - PROBLEMS_TOLD
-        )
+        more = len(told) - PROBLEMS_TOLD
+        log.warning("%s: %d more problems, see quality.quarantine", stage.table.full_name, more)

@@ -18,6 +18,7 @@ from cja_pipeline.validated.streams import LIST, Stream, Tree
 if TYPE_CHECKING:
     import pyarrow as pa
 
+NAMES_SAMPLE = 500
 META = "files._dt, files._source_file, files._landed_at"
 
 
@@ -102,6 +103,19 @@ def parquet_raw(files: Sequence[File], schema: pa.Schema, stream: Stream) -> str
         f"struct_pack({record}) AS _record "
         f"FROM read_parquet([{paths}], filename = true, file_row_number = true) AS source "
         "JOIN landed_files AS files ON files._path = source.filename"
+    )
+
+
+def parquet_names(files: Sequence[File], stream: Stream) -> str:
+    """SQL: day, name and number of rows of the named values in the first rows of the files."""
+    assert stream.names is not None  # noqa: S101  (asked only for streams that have them)
+    paths = ", ".join(literal(str(file.path)) for file in files)
+    return (
+        "SELECT files._dt, name, count(*) FROM (SELECT filename, "
+        f"unnest(list_transform({stream.names.field}, lambda item: item.key)) AS name "
+        f"FROM read_parquet([{paths}], filename = true, file_row_number = true) "
+        f"WHERE file_row_number < {NAMES_SAMPLE}) AS sample "
+        "JOIN landed_files AS files ON files._path = sample.filename GROUP BY files._dt, name"
     )
 
 

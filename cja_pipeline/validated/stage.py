@@ -1,8 +1,8 @@
 """The stage: every readable row of some landed files, typed, with the codes of the rules that it breaks.
 
 The stage is a pure function of the files and the rules. A temporary table holds the declared columns plus
-``_rules`` (codes, null for a clean row), ``_unreadable`` (columns whose value could not be cast and became
-null) and ``_payload`` (the row as received, only for rows that break a rule).
+``_rules`` (codes; null for a clean row, empty for a repetition), ``_unreadable`` (columns whose value could
+not be cast and became null) and ``_payload`` (the row as received, only for rows that break a rule).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from cja_pipeline.validated.lines import Lines, Lost, read_lines, why_malformed
 from cja_pipeline.validated.raw import (
     UnreadableFile,
     json_raw,
+    parquet_names,
     parquet_raw,
     parquet_schema,
     parsed_line,
@@ -29,6 +30,7 @@ from cja_pipeline.validated.suites import Suite
 from cja_pipeline.warehouse import Warehouse
 
 LINES_BYTES = 64 << 20
+NAMED_FILES = 8
 EXTRA = {"_rules": "VARCHAR[]", "_unreadable": "VARCHAR[]", "_payload": "VARCHAR"}
 
 
@@ -124,10 +126,23 @@ class Stage:
                         self._scan([file], schemas[key])
                     except duckdb.Error as error:
                         self._lose(file, f"damaged inside: {type(error).__name__}")
+            else:
+                self._sample_names(group)
 
     def _scan(self, files: Sequence[File], schema: object) -> None:
         self._register(files)
         self._insert(parquet_raw(files, schema, self.stream), "CAST(to_json(_record) AS VARCHAR)")  # type: ignore[arg-type]
+
+    def _sample_names(self, files: Sequence[File]) -> None:
+        """Note unknown names among named values, in a few of the files."""
+        if self.stream.names is None:
+            return
+        step = max(1, len(files) // NAMED_FILES)
+        some = {file.day: file for file in [*files[::step], files[-1]]}
+        rows = self.warehouse.sql(parquet_names(list(some.values()), self.stream)).fetchall()
+        known = set(self.stream.names.known)
+        for day, name_, _ in sorted(row for row in rows if row[1] is not None and row[1] not in known):
+            self.notes.append((some[day], "unknown", f"{self.stream.names.field}.{name_}"[:120]))
 
     def _verify(self, file: File) -> None:
         from cja_pipeline.sources.manifest import sha256_of

@@ -9,10 +9,10 @@ from typing import Literal
 from pydantic import Field
 
 from cja_pipeline.config import ConfigError, StrictModel, load_file
+from cja_pipeline.settings import get_settings
 from cja_pipeline.tables import TABLES, Table
 
 FOLDER = Path(__file__).parent
-META = ("_dt", "_source_file", "_source_row", "_landed_at")
 Tree = dict[str, "Tree | None"]
 LIST = "[]"
 
@@ -23,6 +23,13 @@ class Money(StrictModel):
     column: str
     currency: str
     only: str = "TRUE"
+
+
+class Names(StrictModel):
+    """A field that holds named values (a list of structs with `key`), and the names that are known in it."""
+
+    field: str
+    known: list[str]
 
 
 class Stream(StrictModel):
@@ -41,6 +48,7 @@ class Stream(StrictModel):
     ignored: list[str] = Field(default_factory=list)
     keep: Literal["first", "last"] = "first"
     sends_nulls: bool = False
+    names: Names | None = None
     event_time: str | None = None
     money: Money | None = None
 
@@ -73,7 +81,7 @@ def load_streams() -> dict[str, Stream]:
     Raises:
         ConfigError: a table is not declared, or a money, time or required field is unknown.
     """
-    path = FOLDER / "streams.yml"
+    path = own_file("streams.yml")
     streams = load_file(path, StreamsFile).streams
     for name, stream in streams.items():
         if f"validated.{name}" not in TABLES:
@@ -105,4 +113,16 @@ def stream_of(table: str) -> tuple[Table, Stream]:
 def model_sql(table: str) -> str:
     """The SELECT that maps the raw fields (relation ``raw``) of a table's stream to its columns."""
     name = table.removeprefix("validated.")
-    return (FOLDER / "parse" / f"{name}.sql").read_text(encoding="utf-8").strip().rstrip(";")
+    return own_file(f"parse/{name}.sql").read_text(encoding="utf-8").strip().rstrip(";")
+
+
+def own_file(name: str) -> Path:
+    """The file of this room in use: the one of that name in the folder of `CJA_CONFIG`, else the shipped one.
+
+    So an installation may map its own properties (``parse/contacts.sql``, ``streams.yml``) and set its own
+    rules (``suites/validated.contacts.yml``) without touching the package.
+    """
+    override = get_settings().config
+    if override is not None and (override / name).exists():
+        return override / name
+    return FOLDER / name

@@ -10,15 +10,15 @@ from __future__ import annotations
 import hashlib
 import json
 from functools import cache
-from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from cja_pipeline.config import ConfigError, StrictModel, load_file
+from cja_pipeline.settings import get_settings
 from cja_pipeline.tables import TABLES
+from cja_pipeline.validated.streams import FOLDER, own_file
 
-FOLDER = Path(__file__).parent / "suites"
 ROW_ACTIONS = ("quarantine", "late", "dedupe")
 OPERATORS = ("==", "!=", "<", "<=", ">", ">=", "is null", "is not null")
 COLUMN_KEYS = ("column", "column_A", "column_B")
@@ -143,7 +143,7 @@ def load_suite(table: str) -> Suite | None:
     Raises:
         ConfigError: naming file, line and key for an unknown type, an unknown column or a missing advice.
     """
-    path = FOLDER / f"{table}.yml"
+    path = own_file(f"suites/{table}.yml")
     if not path.exists():
         return None
     suite = load_file(path, Suite)
@@ -160,7 +160,9 @@ def load_suite(table: str) -> Suite | None:
 
 def suites() -> list[str]:
     """Names of all tables that have a suite."""
-    return sorted(path.name.removesuffix(".yml") for path in FOLDER.glob("*.yml"))
+    override = get_settings().config
+    places = [FOLDER / "suites", *([override / "suites"] if override else [])]
+    return sorted({path.name.removesuffix(".yml") for place in places for path in place.glob("*.yml")})
 
 
 def suite_checks(table: str) -> list[dict[str, str]]:

@@ -9,11 +9,13 @@ cost, and calm.
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from cja_pipeline.config import shop
 from cja_pipeline.validated.streams import stream_of
 from cja_pipeline.warehouse import Warehouse
 
@@ -81,26 +83,29 @@ def _median(values: np.ndarray) -> float:
 def silent_hours(warehouse: Warehouse, table: str, days: Collection[dt.date]) -> dict[dt.date, int]:
     """Days on which hours that are usually busy have no row at all, with the number of such hours.
 
-    Busy: the hour (UTC) has in the median at least 200 rows over the 28 landed days before. Rows come in
-    visits, so fewer could be a quiet hour. Only for tables whose rows have a time of their own.
+    Busy: the hour of the shop's clock has in the median at least 200 rows over the 28 days before. Rows come
+    in visits, so fewer could be a quiet hour. Only for tables whose rows have a time of their own.
     """
     _, stream = stream_of(table)
     if stream.event_time is None or not days:
         return {}
     rows = warehouse.sql(
-        f"SELECT _dt, extract(hour FROM {stream.event_time}) AS hour, count(*) FROM {table} "
-        f"WHERE _dt > ?::DATE AND CAST({stream.event_time} AS DATE) = _dt GROUP BY _dt, hour",
+        f"SELECT date_trunc('hour', {stream.event_time}) AS hour, count(*) FROM {table} "
+        "WHERE _dt > ?::DATE GROUP BY hour",
         [min(days) - dt.timedelta(days=2 * MIN_HISTORY)],
     ).fetchall()
-    counts = {(day, int(hour)): count for day, hour, count in rows}
+    counts: Counter[tuple[dt.date, int]] = Counter()
+    for hour, count in rows:
+        local = hour.replace(tzinfo=dt.UTC).astimezone(shop().zone)
+        counts[local.date(), local.hour] += count
     known = sorted({day for day, _ in counts})
     found: dict[dt.date, int] = {}
     for day in sorted(set(days) & set(known)):
         before = [one for one in known if one < day][-MIN_HISTORY:]
         if len(before) < MIN_HISTORY:
             continue
-        usual = [float(np.median([counts.get((one, hour), 0) for one in before])) for hour in range(24)]
-        silent = sum(usual[hour] >= BUSY_HOUR and (day, hour) not in counts for hour in range(24))
+        usual = [float(np.median([counts[one, hour] for one in before])) for hour in range(24)]
+        silent = sum(usual[hour] >= BUSY_HOUR and not counts[day, hour] for hour in range(24))
         if silent:
             found[day] = silent
     return found

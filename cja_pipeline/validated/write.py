@@ -21,12 +21,11 @@ ROWS_PER_INSERT = 200
 
 
 def mark_duplicates(warehouse: Warehouse, table: Table, stream: Stream, suite: Suite) -> None:
-    """Write the staged clean rows that repeat another of the same day to ``stage_repeats`` (row ids)."""
+    """Mark the staged clean rows that repeat another of the same day, by an empty list of rules."""
     keys = [rule.key for rule in suite.row_rules if rule.action == "dedupe"] or [table.key]
     order = "_source_file, _source_row"
     if stream.keep == "last":
         order = "_landed_at DESC, _source_file DESC, _source_row DESC"
-    warehouse.execute("CREATE OR REPLACE TEMP TABLE stage_repeats (id BIGINT)")
     for key in keys:
         columns = ", ".join(dict.fromkeys(["_dt", *map(name, key)]))
         digest = f"hash({columns})"
@@ -38,10 +37,10 @@ def mark_duplicates(warehouse: Warehouse, table: Table, stream: Stream, suite: S
         if not warehouse.count("stage_suspects"):
             continue
         warehouse.execute(
-            "INSERT INTO stage_repeats SELECT id FROM ("
+            "UPDATE stage SET _rules = [] WHERE rowid IN (SELECT id FROM ("
             f"SELECT stage.rowid AS id, row_number() OVER (PARTITION BY {columns} ORDER BY {order}) AS place "
             f"FROM stage SEMI JOIN stage_suspects ON {digest} = stage_suspects.digest WHERE _rules IS NULL"
-            ") AS ranked WHERE place > 1 AND id NOT IN (SELECT id FROM stage_repeats)"
+            ") AS ranked WHERE place > 1)"
         )
 
 
@@ -49,31 +48,30 @@ def late_only(suite: Suite) -> str:
     """SQL: whether the rules that a row breaks only say that it came late."""
     late = [rule.code for rule in suite.row_rules if rule.action == "late"]
     codes = ", ".join(literal(code) for code in late)
-    return f"list_has_all([{codes}], _rules)" if late else "FALSE"
+    return f"(len(_rules) > 0 AND list_has_all([{codes}], _rules))" if late else "FALSE"
 
 
 def count_stage(
     warehouse: Warehouse, stream: Stream, suite: Suite, days: Sequence[Day], lost: Sequence[Lost]
 ) -> list[DayCounts]:
     """What became of the rows of each day, by the stage; `lost` are the records that could not be read."""
-    money = "CAST(NULL AS DECIMAL(18,4)) AS money, CAST(NULL AS VARCHAR) AS currency"
+    money = "CAST(NULL AS DECIMAL(18,4)), CAST(NULL AS VARCHAR)"
     if stream.money is not None:
-        condition = f"FILTER (clean AND ({stream.money.only}))"
+        only = f"FILTER (_rules IS NULL AND ({stream.money.only}))"
         value, unit = name(stream.money.column), name(stream.money.currency)
         money = (
-            f"sum({value}) {condition} AS money, CASE count(DISTINCT {unit}) {condition} "
-            f"WHEN 0 THEN NULL WHEN 1 THEN any_value({unit}) {condition} ELSE 'mixed' END AS currency"
+            f"sum({value}) {only}, CASE count(DISTINCT {unit}) {only} "
+            f"WHEN 0 THEN NULL WHEN 1 THEN any_value({unit}) {only} ELSE 'mixed' END"
         )
+    late = late_only(suite)
     rows = warehouse.sql(
-        "SELECT _dt, count(*) FILTER (clean), count(*) FILTER (NOT clean AND NOT repeated AND NOT late), "
-        f"count(*) FILTER (repeated), count(*) FILTER (late), {money} FROM ("
-        f"SELECT stage.*, repeats.id IS NOT NULL AS repeated, "
-        f"_rules IS NOT NULL AND {late_only(suite)} AS late, _rules IS NULL AND repeats.id IS NULL AS clean "
-        "FROM stage LEFT JOIN stage_repeats AS repeats ON repeats.id = stage.rowid) AS marked GROUP BY _dt"
+        "SELECT _dt, count(*) FILTER (_rules IS NULL), "
+        f"count(*) FILTER (len(_rules) > 0 AND NOT {late}), count(*) FILTER (len(_rules) = 0), "
+        f"count(*) FILTER ({late}), {money} FROM stage GROUP BY _dt"
     ).fetchall()
     counts = {day.day: DayCounts(day.day) for day in days}
-    for date, valid, quarantined, repeated, late, total, currency in rows:
-        counts[date] = DayCounts(date, 0, valid, quarantined, repeated, late, total, currency)
+    for date, valid, quarantined, repeated, came_late, total, currency in rows:
+        counts[date] = DayCounts(date, 0, valid, quarantined, repeated, came_late, total, currency)
     for date, records in _sum_lost(lost).items():
         counts[date].rejected = records
     return list(counts.values())
@@ -106,11 +104,8 @@ class Writing:
         self.warehouse.execute(
             f"DELETE FROM {self.table.full_name} WHERE _dt IN (SELECT unnest(?::DATE[]))", [dates]
         )
-        clean = "_rules IS NULL"
-        if self.warehouse.count("stage_repeats"):
-            clean += " AND rowid NOT IN (SELECT id FROM stage_repeats)"
         self.warehouse.execute(
-            f"INSERT INTO {self.table.full_name} ({columns}) SELECT {columns} FROM stage WHERE {clean}"
+            f"INSERT INTO {self.table.full_name} ({columns}) SELECT {columns} FROM stage WHERE _rules IS NULL"
         )
 
     def quarantine(self, days: Sequence[Day], lost: Sequence[Lost]) -> None:
@@ -129,7 +124,7 @@ class Writing:
                 "array_to_string(_rules, ';'), 'Broken: ' || "
                 f"array_to_string(list_transform(_rules, lambda code: {known}[code]), ' ') || {unreadable}, "
                 f"_source_file, _source_row, 1, substr(_payload, 1, {PAYLOAD_LIMIT}), ? "
-                "FROM stage WHERE _rules IS NOT NULL",
+                "FROM stage WHERE len(_rules) > 0",
                 [self.table.full_name, self.run_id],
             )
         self._insert(

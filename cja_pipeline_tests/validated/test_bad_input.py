@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import datetime as dt
 import gzip
+import hashlib
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from cja_pipeline.validated.landed import File
+from cja_pipeline.validated.lines import read_lines, unpack
 from cja_pipeline.validated.load import LoadReport, load
 from cja_pipeline.warehouse import Warehouse
 from cja_pipeline_tests.validated import vendors as v
@@ -137,6 +143,23 @@ def test_more_lines_than_the_manifest_says(warehouse: Warehouse, landing: Path) 
 def test_plain_text_under_a_gzip_name(warehouse: Warehouse, landing: Path) -> None:
     v.land(landing, "ga4/events", {PART: gzip.decompress(v.jsonl(EVENTS[:5]))}, {PART: 5})
     check(load(warehouse, "web_events", landing, None, "run"), offered=5, valid=5, rejected=0)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.binary(max_size=400), st.sampled_from(["as it is", "gzip", "cut"]), st.integers(0, 5))
+def test_no_bytes_at_all_can_stop_the_reader(data: bytes, form: str, rows: int) -> None:
+    packed = data if form == "as it is" else gzip.compress(data, mtime=0)
+    packed = packed[: len(packed) // 2] if form == "cut" else packed
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / PART
+        path.write_bytes(packed)
+        digest = hashlib.sha256(packed).hexdigest()
+        lines = read_lines(File(path, PART, v.DAY, rows, len(packed), digest, v.utc(2026, 3, 3)))
+    assert lines.count == len(lines.numbers) == len(lines.text)
+    assert lines.count + sum(one.records for one in lines.lost) >= rows
+    text, cause = unpack(packed)
+    if form == "gzip":
+        assert (text, cause) == (data, "")
 
 
 # --- Parquet ------------------------------------------------------------------------------------------

@@ -76,6 +76,17 @@ def test_values_of_another_type_become_null_and_are_counted(warehouse: Warehouse
     assert warehouse.scalar("SELECT count(*) FROM validated.ad_insights WHERE reach IS NULL") == 3
 
 
+@pytest.mark.parametrize("export", ["parquet", "json"])
+def test_new_event_parameter(warehouse: Warehouse, landing: Path, tmp_path: Path, export: str) -> None:
+    events = [v.ga4(0), v.ga4(1, params={"loyalty_level": "gold"})]
+    if export == "parquet":
+        v.land_parquet(landing, events, tmp_path)
+    else:
+        v.land_lines(landing, "ga4/events", [v.as_export_json(event) for event in events])
+    assert load(warehouse, "web_events", landing, None, "run").valid == 2
+    assert drift(warehouse) == [("unknown", "event_params.loyalty_level")]
+
+
 # --- volume -------------------------------------------------------------------------------------------
 def days(count: int) -> list[dt.date]:
     return [dt.date(2026, 1, 5) + dt.timedelta(days=index) for index in range(count)]
@@ -115,15 +126,17 @@ def test_only_the_past_is_used() -> None:
     assert once[0].rows == 10
 
 
-def test_silent_hours(warehouse: Warehouse) -> None:
+def test_silent_hours_by_the_clock_of_the_shop(warehouse: Warehouse) -> None:
+    """They come from 6 to 24 o'clock, also after the clocks change on 29 March; on 3 April six hours lack."""
+    march = [dt.date(2026, 3, 5) + dt.timedelta(days=index) for index in range(32)]
     warehouse.ensure("validated.web_events")
     warehouse.execute(
-        "INSERT INTO validated.web_events BY NAME SELECT _dt, "
-        "CAST(_dt AS TIMESTAMP) + to_seconds(CAST(n * 12 AS BIGINT)) AS occurred_at, "
-        "md5(concat(_dt, n)) AS event_id "
-        "FROM (SELECT unnest(?::DATE[]) AS _dt) AS d CROSS JOIN range(7200) AS r(n) "
-        "WHERE NOT (_dt = ?::DATE AND n * 12 / 3600 >= 9 AND n * 12 / 3600 < 15)",
-        [days(31), days(31)[29]],
+        "INSERT INTO validated.web_events BY NAME SELECT _dt, md5(concat(_dt, n)) AS event_id, "
+        "timezone('UTC', timezone('Europe/Berlin', CAST(_dt AS TIMESTAMP) + to_seconds(n * 12))) "
+        "AS occurred_at "
+        "FROM (SELECT unnest(?::DATE[]) AS _dt) AS d CROSS JOIN range(1800, 7200) AS r(n) "
+        "WHERE NOT (_dt = DATE '2026-04-03' AND n * 12 / 3600 >= 9 AND n * 12 / 3600 < 15)",
+        [march],
     )
-    assert silent_hours(warehouse, "validated.web_events", days(31)) == {days(31)[29]: 6}
-    assert silent_hours(warehouse, "validated.ad_insights", days(31)) == {}
+    assert silent_hours(warehouse, "validated.web_events", march) == {dt.date(2026, 4, 3): 6}
+    assert silent_hours(warehouse, "validated.ad_insights", march) == {}

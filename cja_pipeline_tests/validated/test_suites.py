@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from cja_pipeline.config import ConfigError
+from cja_pipeline.settings import get_settings
 from cja_pipeline.tables import TABLES
 from cja_pipeline.validated import suites as module
+from cja_pipeline.validated.load import rules_hash
 from cja_pipeline.validated.load_checks import LOAD_CHECKS
 from cja_pipeline.validated.rules import broken
 from cja_pipeline.validated.streams import load_streams, model_sql, stream_of, tree_of
@@ -76,8 +78,9 @@ def test_types_are_those_of_great_expectations() -> None:
 
 
 def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
-    (tmp_path / "validated.tickets.yml").write_text(text)
-    monkeypatch.setattr(module, "FOLDER", tmp_path)
+    (tmp_path / "suites").mkdir(exist_ok=True)
+    (tmp_path / "suites/validated.tickets.yml").write_text(text)
+    monkeypatch.setattr(get_settings(), "config", tmp_path)
     module.load_suite.cache_clear()
 
 
@@ -147,6 +150,19 @@ def test_unknown_column_twice_used_code_and_missing_volume(
     written(tmp_path, monkeypatch, head + "\n" + entry % "body")
     with pytest.raises(ConfigError, match="a suite needs expect_table_row_count_to_be_between"):
         load_suite("validated.tickets")
+
+
+def test_an_installation_brings_its_own_rules_and_mapping(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shipped = rules_hash("validated.tickets")
+    written(tmp_path, monkeypatch, f"table: validated.tickets\nexpectations:{ENTRY}")
+    assert suite_checks("validated.tickets")[0]["check_id"] == "some_rows"
+    assert rules_hash("validated.tickets") != shipped
+    (tmp_path / "parse").mkdir()
+    (tmp_path / "parse/tickets.sql").write_text("SELECT 1")
+    assert model_sql("tickets") == "SELECT 1"
+    assert model_sql("contacts") != "SELECT 1"
 
 
 def test_checks_for_the_definitions() -> None:

@@ -6,8 +6,7 @@ WITH events AS (
     raw.*,
     list_transform(raw.event_params, lambda p: p.key) AS names,
     list_transform(raw.event_params, lambda p: coalesce(
-      p.value.string_value, CAST(p.value.int_value AS VARCHAR),
-      CAST(p.value.double_value AS VARCHAR), CAST(p.value.float_value AS VARCHAR)
+      p.value.string_value, CAST(p.value.int_value AS VARCHAR), CAST(p.value.double_value AS VARCHAR)
     )) AS texts,
     -- microseconds; what lies outside the years 1970 to 9999 is no time at all
     CASE WHEN TRY_CAST(raw.event_timestamp AS BIGINT) BETWEEN 0 AND 253402300799999999
@@ -94,12 +93,8 @@ SELECT
     paged.texts[list_position(paged.names, 'error_message')],
     CASE WHEN paged.event_name = 'exception' THEN paged.texts[list_position(paged.names, 'description')] END
   ) AS error_message,
-  coalesce(
-    paged.texts[list_position(paged.names, 'experiment_id')], paged.texts[list_position(paged.names, 'experiment')]
-  ) AS experiment,
-  coalesce(
-    paged.texts[list_position(paged.names, 'variant_id')], paged.texts[list_position(paged.names, 'variant')]
-  ) AS variant,
+  paged.texts[list_position(paged.names, 'experiment_id')] AS experiment,
+  paged.texts[list_position(paged.names, 'variant_id')] AS variant,
   paged._dt, paged._source_file, paged._source_row, paged._landed_at, paged._record
 FROM paged
 LEFT JOIN config.country_names AS countries ON countries.name = paged.geo.country
