@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
-import gzip
 import hashlib
 import json
 from pathlib import Path
 
+import dagster as dg
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import sqlalchemy as sa
 
@@ -32,11 +34,15 @@ def published(home: Path) -> dict[str, pd.DataFrame]:
 
 
 def fingerprints(home: Path) -> dict[str, str]:
-    return {
-        name: hashlib.sha256(frame.to_csv(index=False).encode()).hexdigest()
-        for name, frame in published(home).items()
-        if name not in RUN_HISTORY
-    }
+    """Digest of every published table, without what tells of the runs themselves."""
+    found = {}
+    for name, frame in published(home).items():
+        if name in RUN_HISTORY:
+            continue
+        if name == "journey_map":
+            frame = frame[frame["section"] != "health"]
+        found[name] = hashlib.sha256(frame.to_csv(index=False).encode()).hexdigest()
+    return found
 
 
 def truth(home: Path, name: str) -> pd.DataFrame:
@@ -71,31 +77,21 @@ def test_running_an_old_day_again_changes_nothing(night_copy: Path) -> None:
     assert {name for name in before if before[name] != after[name]} == set()
 
 
-def test_orders_and_revenue_are_the_true_ones(night: Path) -> None:
-    orders = published(night)["orders"]
-    real = truth(night, "orders")
-    known = real[~real["is_test"]]
-    if "is_canceled" in known:
-        known = known[~known["is_canceled"]]
-    local = orders["ordered_at"].dt.tz_localize("UTC").dt.tz_convert("Europe/Berlin").dt.date
-    orders = orders[(local >= START) & (local <= END)]
-    assert set(orders["order_id"]) <= set(real["order_number"])
-    assert len(set(known["order_number"]) - set(orders["order_id"])) <= 0.01 * len(known)
-
-
-def test_kpis_equal_the_simulators_truth(night: Path) -> None:
-    values = published(night)["kpi_values"]
-    ours = values[(values["dimension"] == "all") & (values["grain"] == "day")]
-    real = truth(night, "kpis")
-    real = real[real["period"] != "all"]
-    compared = 0
-    for kpi in ("orders", "impressions"):
-        left = ours[ours["kpi_id"] == kpi].set_index(ours["period_start"].astype(str).str[:10])["value"]
-        right = real[real["kpi_id"] == kpi].set_index("period")["value"]
-        for day in right.index.intersection(left.index):
-            assert float(left[day] or 0) == pytest.approx(float(right[day]), rel=0.02, abs=1), (kpi, day)
-            compared += 1
-    assert compared >= DAYS
+def test_orders_are_the_true_ones(night: Path) -> None:
+    """Every true order is there once, with its true amounts; nothing else but what was planted as damage."""
+    orders = published(night)["orders"].set_index("order_id")
+    real = truth(night, "orders").set_index("order_number")
+    midnight = (
+        pd.Timestamp(END + dt.timedelta(days=1), tz="Europe/Berlin").tz_convert("UTC").tz_localize(None)
+    )
+    known = real[~real["is_test"] & ~real["canceled"] & (real["in_crm_at"] < midnight)]
+    assert orders.index.is_unique
+    assert set(known.index) <= set(orders.index)
+    assert len(set(orders.index) - set(real.index)) <= 0.02 * len(known)
+    both = known.join(orders, how="inner", rsuffix="_found")
+    euro = both[both["currency"] == "EUR"]
+    assert (euro["gross"] - euro["gross_revenue"].astype(float)).abs().max() < 0.01
+    assert (euro["discount"] - euro["discount_found"].astype(float)).abs().max() < 0.01
 
 
 def test_the_ledger_balances(night: Path) -> None:
@@ -120,22 +116,16 @@ def test_no_personal_data_is_published(night: Path) -> None:
 
 def test_a_bad_day_stops_the_night_and_readers_keep_the_last_one(night_copy: Path) -> None:
     before = fingerprints(night_copy)
-    landed = sorted((night_copy / "landing" / "klaviyo" / "events").glob("dt=*"))[-1]
-    part = next(landed.glob("part-*.jsonl.gz"))
-    with gzip.open(part, "rt", encoding="utf-8") as handle:
-        lines = [json.loads(line) for line in handle]
-    for line in lines:  # every event of the day loses its time
-        line["attributes"].pop("datetime", None)
-        line["attributes"].pop("timestamp", None)
-    with gzip.open(part, "wt", encoding="utf-8") as handle:
-        handle.writelines(json.dumps(line) + "\n" for line in lines)
+    landed = sorted((night_copy / "landing" / "ga4" / "events").glob("dt=*"))[-1]
+    part = next(landed.glob("part-*.parquet"))
+    table = pq.read_table(part)  # every event of the day loses its time
+    column = table.schema.get_field_index("event_timestamp")
+    pq.write_table(table.set_column(column, "event_timestamp", pa.nulls(len(table), pa.int64())), part)
     manifest = json.loads((landed / "_MANIFEST.json").read_text())
     for entry in manifest["files"]:
         if entry["name"] == part.name:
             entry["sha256"] = hashlib.sha256(part.read_bytes()).hexdigest()
     (landed / "_MANIFEST.json").write_text(json.dumps(manifest))
-
-    import dagster as dg
 
     from cja_pipeline.definitions import build_definitions
     from cja_pipeline.orchestration.nightly import dagster_home
@@ -149,7 +139,7 @@ def test_a_bad_day_stops_the_night_and_readers_keep_the_last_one(night_copy: Pat
             instance=instance,
             resources=build_definitions().resources,
             raise_on_error=False,
-            selection=dg.AssetSelection.assets("email_events").downstream(),
+            selection=dg.AssetSelection.assets("web_events").downstream(),
         )
         done = {event.asset_key.to_user_string() for event in result.get_asset_materialization_events()}
     assert not result.success

@@ -44,6 +44,8 @@ def pull_stream(pull: Pull[HubspotSource], stream: str) -> PullReport:
     """Land every record of one object type that changed before the logical time and is not landed yet."""
     report, crm = pull.report(stream), OBJECTS[stream]
     start = first_change(pull, stream)
+    if start is None:
+        return report
     properties = [*crm.properties]
     properties += [name for name in pull.source.properties.get(stream, []) if name not in properties]  # type: ignore[call-overload]
     path = f"/crm/objects/{pull.source.api_version}/{stream}"
@@ -70,23 +72,28 @@ def pull_stream(pull: Pull[HubspotSource], stream: str) -> PullReport:
     return report
 
 
-def first_change(pull: Pull[HubspotSource], stream: str) -> dt.datetime:
-    """From when changes are asked for: the start of the window or the last run, whichever is earlier, less
-    the overlap; from the beginning of time if nothing was landed before this logical time.
+def first_change(pull: Pull[HubspotSource], stream: str) -> dt.datetime | None:
+    """From when changes are asked for: the last run less the overlap, the beginning of time if there was
+    none, or None if another run has landed everything up to this logical time.
 
-    A repeated run asks for at least what it asked for the first time, so it never lands less.
+    Runs follow one another without a gap, so what lies before the last one is landed already, whatever day
+    is asked for. A repeated run asks for at least what it asked for the first time and never lands less.
     """
-    earlier, again = [], []
+    others, again = [], []
     for folder in pull.stream_folder(stream).glob("dt=*/run=*"):
         as_of = parse_stamp(folder.name.removeprefix("run="))
-        if as_of < pull.as_of.replace(microsecond=0):
-            earlier.append(as_of)
-        elif folder.parent.name == f"dt={pull.window.end}" and (manifest := read_manifest(folder)):
+        own = as_of == pull.as_of and folder.parent.name == f"dt={pull.window.end}"
+        if own and (manifest := read_manifest(folder)):
             again.append(parse_time(manifest.window["start"]))
-    if not earlier:
+        elif not own:
+            others.append(as_of)
+    if again:
+        return min(again)
+    if not others:
         return BEGINNING
-    overlap = dt.timedelta(minutes=pull.source.overlap_minutes)
-    return min([min(pull.window.start_utc(pull.zone), max(earlier)) - overlap, *again])
+    if max(others) >= pull.as_of:
+        return None
+    return max(others) - dt.timedelta(minutes=pull.source.overlap_minutes)
 
 
 def _good(records: Iterable[Any], folder: Folder) -> list[dict[str, Any]]:

@@ -251,16 +251,16 @@ def test_changes_are_appended_from_the_last_run_on(tmp_path: Path) -> None:
 
     assert windows(8) == "1970-01-01T00:00:00Z"
     portal.objects["orders"] = [record(1, at("2026-03-09T12:00Z"), "hs_lastmodifieddate")]
-    assert windows(9) == "2026-03-08T22:50:00Z", "midnight in Berlin less ten minutes"
+    assert windows(9) == "2026-03-09T02:50:00Z", "the last run less ten minutes"
     assert windows(12) == "2026-03-10T02:50:00Z", "after missed nights: from the last run on"
     assert windows(12) == "2026-03-10T02:50:00Z", "repeated: the same"
     landed = sorted(path.name for path in (tmp_path / "hubspot/orders").glob("dt=*/run=*"))
     assert landed == ["run=20260309T030000Z", "run=20260310T030000Z", "run=20260313T030000Z"]
     first = tmp_path / "hubspot/orders/dt=2026-03-08/run=20260309T030000Z"
     assert lines(first)[0]["properties"]["hs_lastmodifieddate"] == str(at("2026-03-08T12:00Z"))
-    # An old day pulled again lands beside the newest run and never asks for less than it.
+    # An old day pulled again finds everything up to this logical time landed, and lands nothing twice.
     run(portal, tmp_path, DAY.replace(day=9), AS_OF.replace(day=13))
-    assert (tmp_path / "hubspot/orders/dt=2026-03-09/run=20260313T030000Z").is_dir()
+    assert not (tmp_path / "hubspot/orders/dt=2026-03-09/run=20260313T030000Z").exists()
     assert lines(first), "what was captured stays"
 
 
