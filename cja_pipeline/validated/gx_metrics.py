@@ -11,8 +11,6 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-METRICS = ("column_values.unique", "compound_columns.unique")
-
 
 @lru_cache(maxsize=1)
 def install() -> None:
@@ -27,31 +25,31 @@ def install() -> None:
     logger = logging.getLogger("great_expectations.expectations.registry")
     level = logger.level
     logger.setLevel(logging.ERROR)  # it warns of every replacement
+    common = ("batch_id", "table", "row_condition", "condition_parser")
+    replacements: list[tuple[str, str, tuple[str, ...], tuple[str, ...], Any]] = [
+        ("column_values.unique.unexpected_count", "column_values.unique.condition", ("column",), (), _count),
+        ("column_values.unique.unexpected_values", "column_values.unique.condition", ("column",),
+         ("result_format",), _no_samples),
+        ("compound_columns.unique.unexpected_count", "compound_columns.unique.condition",
+         ("column_list", "ignore_row_if"), (), _count),
+        ("compound_columns.unique.unexpected_values", "compound_columns.unique.condition",
+         ("column_list", "ignore_row_if"), ("result_format",), _no_samples),
+        ("unexpected_rows_query.table", "unexpected_rows_query.table", (), ("unexpected_rows_query",),
+         _no_samples),
+    ]  # fmt: skip
+    engine = SqlAlchemyExecutionEngine.__new__(SqlAlchemyExecutionEngine)  # the look-up wants an instance
     try:
-        for metric in METRICS:
-            engine = SqlAlchemyExecutionEngine.__new__(SqlAlchemyExecutionEngine)
-            provider, _ = get_metric_provider(f"{metric}.condition", engine)
-            for suffix, function in (("unexpected_count", _count), ("unexpected_values", _no_samples)):
-                domain = ("column_list",) if metric.startswith("compound") else ("column",)
-                register_metric(
-                    metric_name=f"{metric}.{suffix}",
-                    metric_domain_keys=("batch_id", "table", *domain, "row_condition", "condition_parser")
-                    + (("ignore_row_if",) if metric.startswith("compound") else ()),
-                    metric_value_keys=("result_format",) if suffix == "unexpected_values" else (),
-                    execution_engine=SqlAlchemyExecutionEngine,
-                    metric_class=provider,
-                    metric_provider=function,
-                    metric_fn_type=MetricFunctionTypes.VALUE,
-                )
-        register_metric(
-            metric_name="unexpected_rows_query.table",
-            metric_domain_keys=("batch_id", "row_condition", "condition_parser"),
-            metric_value_keys=("unexpected_rows_query",),
-            execution_engine=SqlAlchemyExecutionEngine,
-            metric_class=get_metric_provider("unexpected_rows_query.table", engine)[0],
-            metric_provider=_no_samples,
-            metric_fn_type=MetricFunctionTypes.VALUE,
-        )
+        for name, original, domain, values, function in replacements:
+            owner: Any = get_metric_provider(original, engine)[0]
+            register_metric(
+                metric_name=name,
+                metric_domain_keys=(*common, *domain),
+                metric_value_keys=values,
+                execution_engine=SqlAlchemyExecutionEngine,
+                metric_class=owner,
+                metric_provider=function,
+                metric_fn_type=MetricFunctionTypes.VALUE,
+            )
     finally:
         logger.setLevel(level)
 
@@ -68,7 +66,7 @@ def _count(
     import sqlalchemy as sa
 
     names = metric_domain_kwargs.get("column_list") or [metric_domain_kwargs["column"]]
-    keys = [sa.column(str(name)) for name in names]
+    keys: list[Any] = [sa.column(str(name)) for name in names]
     rows = execution_engine.get_domain_records(domain_kwargs=metric_domain_kwargs)
     rows = rows.subquery() if hasattr(rows, "subquery") else rows
     present = sa.or_(*(key.is_not(None) for key in keys))

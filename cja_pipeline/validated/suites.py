@@ -102,8 +102,8 @@ class Breaker(StrictModel):
     """When bad rows stop the night: more than `max_share` of the offered rows of a day, and at least
     `min_rows`. Days in `waived` were looked at by a person and do not stop anything any more."""
 
-    max_share: float = Field(0.02, gt=0, le=1)
-    min_rows: int = Field(20, ge=1)
+    max_share: float = Field(default=0.02, gt=0, le=1)
+    min_rows: int = Field(default=20, ge=1)
     waived: list[str] = Field(default_factory=list)
 
 
