@@ -11,15 +11,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from cja_pipeline.tables import PACKAGE, TABLES, Table
-from cja_pipeline.validated.streams import META, load_streams
+from cja_pipeline.validated.streams import load_streams
 
 DIALECT = "duckdb"
 PARSE = PACKAGE / "validated" / "parse"
 LANDED = "landed"
+META = ("_dt", "_source_file", "_source_row", "_landed_at")  # where a row came from
 LOOKUPS = {"customers.channel_map"}  # small tables of names beside the configuration's own
 _CONFIG_LOOKUPS = {"country_names": {"name": "VARCHAR", "code": "VARCHAR"}}
 _LEAF = re.compile(r'^(?:"?[^".]+"?\.)?"?(.+?)"?$')
@@ -49,20 +51,28 @@ class Lineage:
         """The vendors' fields behind a column; a stream read as a whole is ``<table>:*``."""
         if column not in self._roots:
             self._roots[column] = frozenset()  # a table that reads its own last state ends here
-            origin = self.origins.get(column, Origin())
-            found = set(origin.fields)
-            for source in origin.columns:
-                found |= self.roots(source)
-            for table in origin.tables:
-                found |= self._streams(table)
-            self._roots[column] = frozenset(found)
+            self._roots[column] = self.behind(self.origins.get(column, Origin()))
         return self._roots[column]
 
-    def _streams(self, table: str) -> set[str]:
-        """The streams behind a table as a whole."""
-        columns = TABLES[table].columns if table in TABLES else ()
-        found = {root for name in columns for root in self.roots(f"{table}.{name}")}
-        return {f"{root.partition(':')[0]}:*" for root in found}
+    def behind(self, origin: Origin) -> frozenset[str]:
+        """The vendors' fields behind an origin."""
+        found = set(origin.fields)
+        for source in origin.columns:
+            found |= self.roots(source)
+        for table in origin.tables:
+            found |= self._rows(table)
+        exact = {root.partition(":")[0] for root in found if not root.endswith(":*")}
+        return frozenset(root for root in found if not (root.endswith(":*") and root[:-2] in exact))
+
+    def _rows(self, table: str) -> set[str]:
+        """What tells the rows of a table apart: the fields behind its key."""
+        if table not in TABLES:
+            return set()
+        found = {root for name in TABLES[table].key for root in self.roots(f"{table}.{name}")}
+        if found:
+            return found
+        columns = {root for name in TABLES[table].columns for root in self.roots(f"{table}.{name}")}
+        return {f"{root.partition(':')[0]}:*" for root in columns}
 
 
 def load_lineage() -> Lineage:
@@ -120,6 +130,41 @@ def select_origins(select: str, schema: Mapping[str, Any], stream: str | None = 
     read = tuple(sorted({_declared(f"{table.db}.{table.name}") for table in relations}))
     nodes = lineage(None, tree, known, dialect=DIALECT, trim_selects=False, copy=False)
     return {name: _origin(node, read, stream) for name, node in nodes.items()}
+
+
+def kpi_origin(kpi: Any) -> Origin:
+    """What a KPI of the catalogue is counted from: the columns that its expressions name, or rows."""
+    import sqlglot
+    from sqlglot import exp
+
+    from cja_pipeline.kpis.kpi_sources import load_sources
+
+    source = load_sources()[str(kpi.source)]
+    found = _source_origins(str(kpi.source))
+    names: dict[str, None] = {}
+    for text in (kpi.numerator, kpi.denominator, kpi.where, source.where, kpi.duration):
+        if text is not None:
+            tree = sqlglot.parse_one(text.replace(":window", "0").replace(":age", "0"), dialect=DIALECT)
+            names |= dict.fromkeys(column.name.lower() for column in tree.find_all(exp.Column))
+    origins = [found[name] for name in names if name in found]
+    columns = dict.fromkeys(column for origin in origins for column in origin.columns)
+    tables = dict.fromkeys(table for origin in origins for table in origin.tables)
+    if not columns and not tables:
+        tables = {source.table: None}
+    return Origin(columns=tuple(columns), tables=tuple(tables))
+
+
+@lru_cache(maxsize=32)
+def _source_origins(name: str) -> dict[str, Origin]:
+    """The columns of a source of KPIs."""
+    from cja_pipeline.kpis.kpi_sources import load_sources
+
+    source = load_sources()[name]
+    if source.model is None:
+        return {
+            column: Origin(columns=(f"{source.table}.{column}",)) for column in TABLES[source.table].columns
+        }
+    return select_origins(source.text.strip().removeprefix("(").removesuffix(")"), _schema())
 
 
 def field_paths(stream: str) -> list[str]:
@@ -206,6 +251,11 @@ def _list_keys(expression: Any) -> Iterator[str]:
     for bracket in expression.find_all(exp.Bracket):
         for index in bracket.expressions:
             yield from (text.this for text in index.find_all(exp.Literal) if text.is_string)
+    for choice in expression.find_all(
+        exp.Lambda
+    ):  # list_filter(names_and_values, lambda m: m.name = 'reach')
+        for equal in choice.this.find_all(exp.EQ):
+            yield from (text.this for text in equal.find_all(exp.Literal) if text.is_string)
 
 
 def _marked(name: str, stream: str, keys: list[str]) -> str:

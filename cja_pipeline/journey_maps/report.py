@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import json
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +12,9 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cja_pipeline.journey_maps.atomic import write_atomically
 from cja_pipeline.journey_maps.build import build_journey_map
+from cja_pipeline.journey_maps.dictionary import write_dictionary
 from cja_pipeline.journey_maps.labels import load_labels
 from cja_pipeline.journey_maps.page.head import file_name
 from cja_pipeline.journey_maps.page.palette import DARK, LIGHT, variables
@@ -66,6 +67,7 @@ def build_report(wh: Warehouse, reports_dir: Path, run: Mapping[str, Any] | None
     period = page.find("header", "period")
     day = period.period_end if period and period.period_end else dt.date(1970, 1, 1)
     latest = write_report(pages, frame, reports_dir, day, preview=picture)
+    write_dictionary(reports_dir, page.text("header", "language") or None)
     found = page.find("header", "headline")
     return Report(
         latest=latest,
@@ -105,26 +107,6 @@ def write_report(
             write_atomically(folder / name, content)
     write_atomically(reports_dir / "index.html", archive_page(reports_dir, data).encode())
     return reports_dir / "latest" / PAGE
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Replace a file as a whole: a temporary file beside it, flushed to disk, renamed over it."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        with temporary.open("wb") as handle:
-            handle.write(content)
-            handle.flush()
-            os.fsync(handle.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    with contextlib.suppress(OSError):  # not every file system can flush a folder
-        descriptor = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def map_json(data: pd.DataFrame) -> bytes:

@@ -93,7 +93,9 @@ def test_the_page_is_well_formed_and_asks_for_nothing(frame: pd.DataFrame) -> No
         ]
         if "href" in attributes:
             target = str(attributes["href"])
-            assert target.startswith("#") or re.fullmatch(r"(\.\./)?[a-z_0-9-]+\.(html|json)", target), (
+            assert target.startswith("#") or re.fullmatch(
+                r"(\.\./)?(latest/)?[a-z_0-9-]+\.(html|json)(#kpi\.\w+)?", target
+            ), (
                 tag,
                 target,
             )

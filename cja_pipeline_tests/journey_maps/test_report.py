@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from cja_pipeline.journey_maps import report as module
+from cja_pipeline.journey_maps import atomic as module
+from cja_pipeline.journey_maps.atomic import write_atomically
 from cja_pipeline.journey_maps.page.render import render
 from cja_pipeline.journey_maps.preview import preview_png
 from cja_pipeline.journey_maps.report import (
@@ -19,7 +20,6 @@ from cja_pipeline.journey_maps.report import (
     map_json,
     previous_map,
     read_json,
-    write_atomically,
     write_report,
 )
 from cja_pipeline.journey_maps.rows import read_map

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cja_pipeline.journey_maps.formats import NOTHING, usable
-from cja_pipeline.journey_maps.labels import Labels
+from cja_pipeline.journey_maps.labels import Labels, slug
 from cja_pipeline.journey_maps.page import draw
 from cja_pipeline.journey_maps.rows import Map, Row
 
@@ -88,6 +88,7 @@ def _card(row: Row, words: Labels) -> dict[str, Any]:
     verdict = "near_down" if status == "near" and parts.get("better") == "down" else status
     unit = str(parts.get("n_unit", "records"))
     return {
+        "id": slug(row.item),
         "name": words.name("kpi", row.item, row.label),
         "value": figure(row.value, row, words) if row.value is not None else NOTHING,
         "change": change(row, words),

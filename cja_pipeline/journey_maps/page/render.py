@@ -44,7 +44,7 @@ def render(journey_map: pd.DataFrame, segment: str = "all", *, language: str | N
     require_sums(chosen)
     page = read_map(journey_map, segment).bounded()
     words = load_labels(language or page.text("header", "language", "en"))
-    html = _environment().get_template("page.html.j2").render(context(page, words))
+    html = environment().get_template("page.html.j2").render(context(page, words))
     html = re.sub(r"\n\s*\n+", "\n", html)
     size = len(html.encode())
     if size >= LIMIT_BYTES:
@@ -100,12 +100,13 @@ def emphasised(text: str) -> Any:
 
 
 @lru_cache(maxsize=1)
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Templates with autoescape in every one, whatever its name, and no undefined names."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     return Environment(
         loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,  # every template, whatever its name
+        autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
