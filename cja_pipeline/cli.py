@@ -7,11 +7,10 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import click
 
-DAY = click.DateTime(formats=["%Y-%m-%d"])
+from cja_pipeline.answers import DAY, explain, quality, quarantine
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -21,12 +20,8 @@ def main() -> None:
     os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
 
 
-def _console() -> Any:
-    from rich.console import Console
-
-    console = Console()
-    # tables of figures are cut to nothing below this; a narrow window scrolls or wraps instead
-    return console if console.width >= 110 else Console(width=110)
+for command in (explain, quality, quarantine):
+    main.add_command(command)
 
 
 def _fail(error: Exception) -> None:
@@ -47,11 +42,14 @@ def demo(customers: int | None, days: int | None, seed: int | None, nights: int)
 
     Example: cja demo --customers 2000 --days 30
     """
+    from cja_pipeline.console import wide_console
     from cja_pipeline.demo import run_demo
     from cja_pipeline.settings import get_settings
 
     try:
-        ok = run_demo(get_settings(), _console(), customers=customers, days=days, seed=seed, nights=nights)
+        ok = run_demo(
+            get_settings(), wide_console(), customers=customers, days=days, seed=seed, nights=nights
+        )
     except (ValueError, OSError) as error:
         _fail(error)
     sys.exit(0 if ok else 1)
@@ -65,6 +63,7 @@ def run(start: dt.datetime | None, end: dt.datetime | None) -> None:
 
     Example: cja run --from 2026-03-01 --to 2026-03-07
     """
+    from cja_pipeline.console import wide_console
     from cja_pipeline.demo import print_summary, run_days
     from cja_pipeline.history import first_day, today
     from cja_pipeline.settings import get_settings
@@ -78,7 +77,7 @@ def run(start: dt.datetime | None, end: dt.datetime | None) -> None:
                 f"(start of history) and {today() - dt.timedelta(days=1)} (yesterday)."
             )
         )
-    console = _console()
+    console = wide_console()
     ok = run_days(console, first, last)
     if ok:
         print_summary(get_settings(), console)
@@ -147,8 +146,9 @@ def bench(customers: int, days: int, as_json: bool) -> None:
     Example: cja bench --customers 20000 --days 90
     """
     from cja_pipeline.bench import run_bench
+    from cja_pipeline.console import wide_console
 
-    sys.exit(0 if run_bench(_console(), customers=customers, days=days, as_json=as_json) else 1)
+    sys.exit(0 if run_bench(wide_console(), customers=customers, days=days, as_json=as_json) else 1)
 
 
 if __name__ == "__main__":

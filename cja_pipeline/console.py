@@ -60,13 +60,19 @@ def watching(console: Console) -> Iterator[list[dict[str, Any]]]:
         logger.propagate = propagate
 
 
+def wide_console() -> Console:
+    """A console at least 110 characters wide: tables of figures are cut to nothing below that."""
+    console = Console()
+    return console if console.width >= 110 else Console(width=110)
+
+
 def print_table(
     console: Console, columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str | None = None
 ) -> None:
     """A plain table; the first column is left-aligned text, the others are right-aligned."""
     table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
     for index, column in enumerate(columns):
-        table.add_column(column, justify="right" if index else "left", no_wrap=True)
+        table.add_column(column, justify="right" if index else "left", overflow="fold")
     for row in rows:
         table.add_row(*("" if value is None else str(value) for value in row))
     console.print(table, soft_wrap=True)

@@ -1,0 +1,174 @@
+"""The commands of `cja` that answer questions about the last night: explain, quality, quarantine."""
+
+from __future__ import annotations
+
+import datetime as dt
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from cja_pipeline.warehouse import Warehouse
+
+DAY = click.DateTime(formats=["%Y-%m-%d"])
+GRAIN = click.Choice(["day", "week", "month", "rolling_28d"])
+as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@contextmanager
+def _warehouse() -> Iterator[Warehouse]:
+    from cja_pipeline.settings import get_settings
+    from cja_pipeline.warehouse import Warehouse, WarehouseBusyError
+
+    settings = get_settings()
+    if not settings.warehouse_path.exists():
+        click.secho(
+            f"{settings.warehouse_path} is not there yet: run `cja demo` or `cja run`.", fg="red", err=True
+        )
+        sys.exit(1)
+    try:
+        with Warehouse(settings.warehouse_path, memory_limit=settings.memory_limit) as warehouse:
+            yield warehouse
+    except WarehouseBusyError as error:
+        click.secho(str(error), fg="red", err=True)
+        sys.exit(1)
+
+
+def _print(columns: list[str], rows: list[dict[str, Any]]) -> None:
+    from cja_pipeline.console import print_table, wide_console
+
+    print_table(wide_console(), columns, [[row.get(column) for column in columns] for row in rows])
+
+
+@click.command()
+@as_json_option
+def quality(as_json: bool) -> None:
+    """The state of the last night's checks; exits with 1 if a blocking check failed.
+
+    Example: cja quality
+    """
+    from cja_pipeline.console import print_json
+    from cja_pipeline.validated.summary import quality_summary
+
+    with _warehouse() as warehouse:
+        summary = quality_summary(warehouse)
+    if as_json:
+        print_json(vars(summary))
+    else:
+        click.echo(
+            f"{summary.checks} checks: {summary.passed} passed, {summary.warnings} warned, "
+            f"{summary.failures} failed (UTC {summary.checked_at:%Y-%m-%d %H:%M})"
+            if summary.checks
+            else "Nothing was checked yet."
+        )
+        _print(["severity", "table_name", "check_id", "observed", "expected"], summary.failed)
+        for row in summary.failed:
+            click.echo(f"  {row['table_name']} {row['check_id']}: {row['advice']}")
+    sys.exit(1 if summary.failures else 0)
+
+
+@click.group()
+def quarantine() -> None:
+    """Rows kept out by a rule: list, show, replay. Example: cja quarantine list"""
+
+
+@quarantine.command("list")
+@as_json_option
+def quarantine_list(as_json: bool) -> None:
+    """Kept-out rows by table and rule. Example: cja quarantine list"""
+    from cja_pipeline.console import print_json
+    from cja_pipeline.validated.summary import quarantine_groups
+
+    with _warehouse() as warehouse:
+        groups = quarantine_groups(warehouse)
+    if as_json:
+        print_json(groups)
+    else:
+        _print(["table_name", "outcome", "rules", "records", "first_day", "last_day"], groups)
+
+
+@quarantine.command("show")
+@click.argument("table")
+@click.option("--rule", help="Only rows that broke this rule.")
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True)
+@click.option("--payload", is_flag=True, help="Also the row as received; it may hold personal data.")
+def quarantine_show(table: str, rule: str | None, limit: int, payload: bool) -> None:
+    """Kept-out rows of a table with reason, file and line.
+
+    Example: cja quarantine show validated.web_events --rule missing_time
+    """
+    from cja_pipeline.validated.summary import quarantine_rows
+
+    with _warehouse() as warehouse:
+        rows = quarantine_rows(warehouse, table, rule, limit)
+    columns = ["day", "rules", "source_file", "source_row", "reason"]
+    _print([*columns, "payload"] if payload else columns, rows)
+
+
+@quarantine.command("replay")
+@click.argument("table")
+def quarantine_replay(table: str) -> None:
+    """Judge a table's kept-out rows by the rules of today; what passes comes in exactly once.
+
+    The tables built on it follow with the next run. Example: cja quarantine replay validated.web_events
+    """
+    from cja_pipeline.settings import get_settings
+    from cja_pipeline.validated.summary import replay
+
+    with _warehouse() as warehouse:
+        report = replay(warehouse, table, get_settings().landing_dir, f"replay-{table}")
+    click.echo(
+        f"{len(report.days)} days read again: {report.valid} valid, {report.quarantined} still kept out."
+    )
+
+
+@click.group()
+def explain() -> None:
+    """Why a number is what it is. Example: cja explain kpi conversion_rate"""
+
+
+@explain.command("kpi")
+@click.argument("kpi")
+@click.option("--day", type=DAY, help="A business day of the period [default: the newest].")
+@click.option(
+    "--grain", type=click.Choice(["day", "week", "month", "rolling_28d"]), default="day", show_default=True
+)
+@click.option("--slice", "slice_", default="all=all", help="A slice, for example device=mobile.")
+@as_json_option
+def explain_kpi_command(kpi: str, day: dt.datetime | None, grain: str, slice_: str, as_json: bool) -> None:
+    """The receipt of a KPI: definition, SQL, inputs, and the rows that add up to it.
+
+    Example: cja explain kpi conversion_rate --grain rolling_28d --slice device=mobile
+    """
+    from cja_pipeline.console import print_json
+    from cja_pipeline.kpis.explain import explain_kpi
+
+    dimension, _, value = slice_.partition("=")
+    with _warehouse() as warehouse:
+        try:
+            receipt = explain_kpi(warehouse, kpi, day.date() if day else None, grain, dimension, value)
+        except LookupError as error:
+            click.secho(str(error.args[0]), fg="red", err=True)
+            sys.exit(1)
+    if as_json:
+        print_json(receipt.as_dict())
+        return
+    for title, found in (("Definition", receipt.definition), ("Published", receipt.published)):
+        click.secho(title, bold=True)
+        for key, one in found.items():
+            click.echo(f"  {key:16} {one}")
+    click.secho("Inputs", bold=True)
+    for table in receipt.tables:
+        click.echo("  " + ", ".join(f"{key} {one}" for key, one in table.items()))
+    click.secho("SQL", bold=True)
+    click.echo(receipt.sql)
+    verdict = "agrees with" if receipt.agrees else "DIFFERS from"
+    click.secho("Rows", bold=True)
+    click.echo(
+        f"  {len(receipt.rows):,} rows add up to {receipt.recomputed}, which {verdict} the published value"
+    )
+    for part in receipt.parts:
+        click.echo(f"  part {part.kpi.id}: {part.recomputed} from {len(part.rows):,} rows")
