@@ -32,12 +32,12 @@ check: $(VENV)/.ready-test    ## linter, formatter, types
 
 $(VENV)/.ready: requirements.lock pyproject.toml
 	$(make_venv)
-	$(install) --require-hashes -r requirements.lock
+	$(install) --no-deps --require-hashes -r requirements.lock
 	$(install) --no-deps --editable .
 	touch $@
 
 $(VENV)/.ready-test: cja_pipeline_tests/requirements.lock $(VENV)/.ready
-	$(install) --require-hashes -r $<
+	$(install) --no-deps --require-hashes -r $<
 	touch $@
 
 lock_options = --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
