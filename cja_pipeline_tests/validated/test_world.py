@@ -97,6 +97,62 @@ def test_injected_web_defects_are_caught_one_for_one_and_nothing_else(shop: Shop
     assert found == {rule: count for rule, count in injected.items() if count}
 
 
+# source and kind of defect -> how many rows of the warehouse show it
+OTHER_DEFECTS = {
+    ("hubspot", "broken_currency"): ("crm_orders", "bad_currency"),
+    ("hubspot", "impossible_date"): ("crm_orders", "missing_ordered_at"),
+    ("hubspot", "negative_total"): ("crm_orders", "negative_amount"),
+    ("hubspot", "total_not_a_number"): ("crm_orders", "missing_amount"),
+    ("hubspot", "no_creation"): ("tickets", "missing_created_at"),
+    ("hubspot", "score_out_of_range"): ("surveys", "csat_range;nps_range;ces_range"),
+}
+WARNED_DEFECTS = {
+    ("hubspot", "future_creation"): "SELECT count(*) FROM validated.contacts WHERE created_at > updated_at",
+    (
+        "hubspot",
+        "closed_before_created",
+    ): "SELECT count(*) FROM validated.tickets WHERE closed_at < created_at",
+    ("hubspot", "missing_rate"): (
+        "SELECT count(DISTINCT crm_order_id) FROM validated.crm_orders "
+        "WHERE exchange_rate IS NULL AND currency <> 'EUR'"
+    ),
+    ("hubspot", "impossible_birth"): (
+        "SELECT sum(records) FROM quality.drift WHERE kind = 'unreadable' AND field = 'birth_date'"
+    ),
+    ("hubspot", "score_not_a_number"): (
+        "SELECT sum(records) FROM quality.drift WHERE kind = 'unreadable' AND field = 'score'"
+    ),
+    ("klaviyo", "without_properties"): (
+        "SELECT count(*) FROM validated.email_events "
+        "WHERE email IS NULL AND email_sha256 IS NULL AND phone IS NULL AND login_id IS NULL"
+    ),
+}
+
+
+def test_injected_defects_of_the_other_sources_are_caught_one_for_one(shop: Shop) -> None:
+    injected, found = {}, {}
+    for (source, kind), (table, rules) in OTHER_DEFECTS.items():
+        injected[kind] = shop.defects(kind, source=source)
+        named = ", ".join(f"'{rule}'" for rule in rules.split(";"))
+        found[kind] = shop.count(
+            "SELECT sum(records) FROM quality.quarantine_summary "
+            f"WHERE table_name = 'validated.{table}' AND rule IN ({named})"
+        )
+    # its defects are listed by the night on which the report showed them; the key names the day itself
+    injected["negative_spend"] = shop.count(
+        f"SELECT count(*) FROM '{shop.truth}/defects.parquet' WHERE kind = 'negative_spend' "
+        f"AND CAST(split_part(key, '|', 2) AS INTEGER) < {DAYS}"
+    )
+    found["negative_spend"] = shop.count(
+        "SELECT sum(records) FROM quality.quarantine_summary WHERE table_name = 'validated.ad_insights'"
+    )
+    for (source, kind), query in WARNED_DEFECTS.items():
+        injected[kind] = shop.defects(kind, source=source)
+        found[kind] = shop.count(query)
+    assert found == injected
+    assert sum(injected.values()) >= 5
+
+
 def test_web_duplicates(shop: Shop) -> None:
     # hostile texts are planted in copies of events, which share the key of their original
     assert shop.reports["web_events"].duplicate == shop.defects("duplicate", "hostile_text") > 0
