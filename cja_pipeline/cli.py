@@ -151,5 +151,38 @@ def bench(customers: int, days: int, as_json: bool) -> None:
     sys.exit(0 if run_bench(wide_console(), customers=customers, days=days, as_json=as_json) else 1)
 
 
+@main.command()
+@click.option(
+    "--format", "form", type=click.Choice(["parquet", "csv"]), default="parquet", show_default=True
+)
+@click.option("--table", "tables", multiple=True, help="Published table; may be given again [default: all].")
+@click.option(
+    "-o", "--output", type=click.Path(file_okay=False, path_type=Path), help="Folder [default: export]."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def export(form: str, tables: tuple[str, ...], output: Path | None, as_json: bool) -> None:
+    """Write published tables as files; in CSV no text can run as a spreadsheet formula.
+
+    Example: cja export --format csv --table scorecard --table orders -o figures
+    """
+    from rich.console import Console
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from cja_pipeline.console import print_json, print_table
+    from cja_pipeline.journey_maps.export import export_tables
+
+    try:
+        written = export_tables(output or Path("export"), tables, "csv" if form == "csv" else "parquet")
+    except (ValueError, OSError) as error:
+        _fail(error)
+    except SQLAlchemyError:
+        _fail(ValueError("Nothing is published yet, or the database cannot be read. Run: cja demo"))
+    rows = [(one.table, f"{one.rows:,}", one.path) for one in written]
+    if as_json:
+        print_json([{"table": one.table, "rows": one.rows, "file": one.path} for one in written])
+    else:
+        print_table(Console(), ["Table", "Rows", "File"], rows)
+
+
 if __name__ == "__main__":
     main()
