@@ -23,7 +23,11 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 Row = dict[str, Any]
-EXPLAINS = 0.7  # of the visits that everybody lost: then the group is the finding
+STATUSES = ("proven", "related", "audience", "unclear")
+# Who comes from a channel or a country differs in what they want: a standing gap there says more about them
+# than about the shop. A slump of some days does not.
+AUDIENCES = ("channel", "country")
+EXPLAINS = 0.5  # of the visits that everybody lost: then the group is the finding
 
 
 def build_friction(wh: Warehouse) -> int:
@@ -43,7 +47,7 @@ def build_friction(wh: Warehouse) -> int:
         standing_rows = standing(wh, steps, last, settings, spreads, _days_of(slumped))
         rows = [*_judged(standing_rows, settings), *slumped]
         rows = [_with_loss(row, value, settings) for row in rows]
-        rows.sort(key=lambda r: (r["status"] != "proven", r["status"] == "unclear", -r["lost_per_month"]))
+        rows.sort(key=lambda r: (STATUSES.index(r["status"]), -r["lost_per_month"]))
         rows = with_words(wh, rows[: settings.keep], config)
     wh.execute("DROP TABLE visit_steps")
     for rank, row in enumerate(rows, start=1):
@@ -72,7 +76,8 @@ def _judged(rows: list[Row], settings: Friction) -> list[Row]:
             # an unproven gap is worth a look only where chance alone would rarely show it
             suspicious = proven or (standing_one and row["p_value"] < 0.05)
             if suspicious and row["expected"] - row["observed"] >= settings.min_gap:
-                kept.append(row | {"q_value": float(q), "status": "proven" if proven else "unclear"})
+                sure = "audience" if standing_one and row["dimension"] in AUDIENCES else "proven"
+                kept.append(row | {"q_value": float(q), "status": sure if proven else "unclear"})
     return kept
 
 
@@ -90,7 +95,7 @@ def _related(rows: list[Row]) -> list[Row]:
         return 0 if _lost(row) >= EXPLAINS * max(whole, default=0.0) else 2
 
     kept: list[Row] = []
-    for row in sorted(rows, key=lambda r: (breadth(r), -r["z"], r["dimension"], r["value"])):
+    for row in sorted(rows, key=lambda r: (breadth(r), -r["clarity"], r["dimension"], r["value"])):
         same_days = [other for other in kept if _overlap(other, row)]
         if any((o["dimension"], o["value"]) == (row["dimension"], row["value"]) for o in same_days):
             continue

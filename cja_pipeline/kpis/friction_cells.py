@@ -20,14 +20,23 @@ EVERYBODY = "all"
 Row = dict[str, Any]
 
 
-def reached(frame: pd.DataFrame, by: list[str], sizes: list[int], steps: int) -> Floats:
-    """Visits that came at least to each step, shape (*sizes, steps), from rows of (*by, furthest, visits)."""
+def exactly(
+    frame: pd.DataFrame, by: list[str], sizes: list[int], steps: int, counts: str = "visits"
+) -> Floats:
+    """Visits whose furthest step is each one, shape (*sizes, steps), from rows of (*by, furthest, counts)."""
     import numpy as np
 
     cube = np.zeros((*sizes, steps))
     places = tuple(frame[column].to_numpy(int) for column in by)
-    np.add.at(cube, (*places, frame["furthest"].to_numpy(int) - 1), frame["visits"].to_numpy(float))
-    return cube[..., ::-1].cumsum(axis=-1)[..., ::-1]
+    np.add.at(cube, (*places, frame["furthest"].to_numpy(int) - 1), frame[counts].to_numpy(float))
+    return cube
+
+
+def reached(
+    frame: pd.DataFrame, by: list[str], sizes: list[int], steps: int, counts: str = "visits"
+) -> Floats:
+    """Visits that came at least to each step; as `exactly`."""
+    return exactly(frame, by, sizes, steps, counts)[..., ::-1].cumsum(axis=-1)[..., ::-1]
 
 
 def worth(wh: Warehouse, steps: int, last: dt.date, days: int) -> Floats:
@@ -39,7 +48,7 @@ def worth(wh: Warehouse, steps: int, last: dt.date, days: int) -> Floats:
         [last - dt.timedelta(days=days)],
     )
     visits = reached(frame, [], [], steps)
-    money = reached(frame.assign(visits=frame["value"]), [], [], steps)
+    money = reached(frame, [], [], steps, "value")
     return money / np.maximum(visits, 1)
 
 
@@ -113,8 +122,8 @@ def incidents(
 ) -> list[Row]:
     """Runs of days in which a group, or everybody, lost more visits than usual.
 
-    Two signs are looked for: fewer visits go on, and more visits see an error. The second shows a fault of
-    the shop within a day, when few have come to grief yet; the loss is always that of going on.
+    Two signs are looked for: fewer visits go on, and more visits end with an error. The second shows a fault
+    of the shop within a day, when few have come to grief yet; the loss is always that of going on.
     """
     rows: list[Row] = []
     for dimension in (EVERYBODY, *settings.dimensions):
@@ -139,7 +148,7 @@ def incidents(
                     # errors that do not keep anybody from going on are no friction
                     if gap["expected"] - gap["observed"] > 1.645 * gap["se"]:
                         place = {"step": step, "dimension": dimension, "value": names[slump.cell]}
-                        sure = {"z": slump.z, "p_value": slump.p_value}
+                        sure = {"clarity": slump.clarity, "p_value": slump.p_value}
                         family.append(place | gap | sure | _span(slump, last, settings))
         rows += [row | {"kind": "incident", "judged": judged} for row in family]
     return rows
@@ -148,8 +157,7 @@ def incidents(
 def _daily(
     wh: Warehouse, steps: int, last: dt.date, settings: Friction, dimension: str
 ) -> tuple[list[str], Floats, Floats]:
-    """Groups with enough visits; their visits at each step by day, all and those without an error."""
-    import numpy as np
+    """Groups with enough visits; their visits at each step by day, all, and not ended by an error there."""
     import pandas as pd
 
     days = settings.incident_window_days
@@ -157,7 +165,7 @@ def _daily(
     value = "'all'" if dimension == EVERYBODY else dimension
     frame = wh.df(
         f"SELECT {value} AS value, day - CAST(? AS DATE) AS place, furthest, count(*) AS visits, "
-        "count(CASE WHEN errors = 0 THEN 1 END) AS clean "
+        "count(CASE WHEN errors > 0 THEN 1 END) AS erred "
         f"FROM visit_steps WHERE day >= ? AND {value} IS NOT NULL GROUP BY 1, 2, 3 ORDER BY 1, 2, 3",
         [since, since],
     )
@@ -167,8 +175,9 @@ def _daily(
     frame["group"] = frame["group"].where(frame["group"] >= 0, len(names))
     sizes = [len(names) + 1, days]
     came = reached(frame, ["group", "place"], sizes, steps)
-    clean = reached(frame.assign(visits=frame["clean"]), ["group", "place"], sizes, steps)
-    return list(names), np.asarray(came), np.asarray(clean)
+    # an error counts against the step at which the visit ended: whoever went on was not kept back by it
+    clean = came - exactly(frame, ["group", "place"], sizes, steps, "erred")
+    return list(names), came, clean
 
 
 def _counts(n: Floats, k: Floats, alone: bool) -> Counts:

@@ -32,7 +32,7 @@ class Slump(NamedTuple):
     cell: int
     first: int
     last: int
-    z: float
+    clarity: float  # log-likelihood ratio of the run's own rate against the cell's
     p_value: float  # one-sided: the larger of the normal and the exact binomial tail
 
 
@@ -124,22 +124,27 @@ def slumps(
         The runs with z above 3, and how many runs were judged (for the false-discovery rate).
     """
     import numpy as np
-    from scipy.special import bdtr, ndtr
+    from scipy.special import bdtr, ndtr, xlogy
 
     found, judged = [], 0
+    overall = (counts.k.sum(axis=1, keepdims=True) + 0.5) / (counts.n.sum(axis=1, keepdims=True) + 1)
     for length in range(1, min(max_days, counts.n.shape[1] - min_baseline_days) + 1):
         size, gone, usual, variance, outside = _runs(counts, length, spread)
         with np.errstate(divide="ignore", invalid="ignore"):
             z = (size * usual - gone - 0.5) / np.sqrt(variance)
+            failed = size - gone
+            # a usual day added to a run of bad ones lowers this, where z would hardly notice; and one rate for
+            # all runs, or a single event outside would decide between them
+            clarity = xlogy(failed, failed / size / (1 - overall)) + xlogy(gone, gone / size / overall)
         ok = (size >= min_n) & (outside >= 2 * size) & np.isfinite(z)
         judged += int(ok.sum())
-        for cell, start in np.argwhere(ok & (z > 3) & (size - gone >= min_failed)):
+        for cell, start in np.argwhere(ok & (z > 3) & (failed >= min_failed)):
             at = cell, start
             # few visits: the normal tail would call a chance run proven
             exact = bdtr(float(gone[at]), int(size[at]), float(usual[at]))
             p = max(float(ndtr(-z[at])), float(exact))
-            found.append(Slump(int(cell), int(start), int(start) + length - 1, float(z[at]), p))
-    found.sort(key=lambda s: (-s.z, s))
+            found.append(Slump(int(cell), int(start), int(start) + length - 1, float(clarity[at]), p))
+    found.sort(key=lambda s: (-s.clarity, s))
     kept: list[Slump] = []
     for slump in found:
         if all(slump.last < o.first or slump.first > o.last for o in kept if o.cell == slump.cell):
