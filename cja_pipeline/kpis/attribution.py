@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from cja_pipeline.kpis.attribution_build import build_attribution
+from cja_pipeline.kpis.attribution_build import UNATTRIBUTED, build_attribution
 from cja_pipeline.kpis.credit_rules import RULES, touch_weights
 from cja_pipeline.kpis.markov import Chain, credit
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 __all__ = ["MODELS", "UNATTRIBUTED", "attribute", "build_attribution"]
 
 MODELS = (*RULES[:-1], "markov_1", "markov_2", "markov_3", "shapley")
-UNATTRIBUTED = "Unattributed"
 
 
 def attribute(

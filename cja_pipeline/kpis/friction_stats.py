@@ -133,8 +133,8 @@ def slumps(
         with np.errstate(divide="ignore", invalid="ignore"):
             z = (size * usual - gone - 0.5) / np.sqrt(variance)
             failed = size - gone
-            # a usual day added to a run of bad ones lowers this, where z would hardly notice; and one rate for
-            # all runs, or a single event outside would decide between them
+            # a usual day added to a run of bad ones lowers this, where z would hardly notice; and one rate
+            # for all runs, or a single event outside would decide between them
             clarity = xlogy(failed, failed / size / (1 - overall)) + xlogy(gone, gone / size / overall)
         ok = (size >= min_n) & (outside >= 2 * size) & np.isfinite(z)
         judged += int(ok.sum())
