@@ -20,14 +20,18 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="CJA_", env_file=".env", extra="ignore")
 
-    home: Path = Field(Path(".cja"), description="Folder of all data and reports.")
-    database_url: SecretStr | None = Field(None, description="SQLAlchemy URL of the serving database.")
-    warehouse: str | None = Field(None, description="DuckDB file of the warehouse; default in home.")
-    config: Path | None = Field(None, description="Folder whose YAML files replace the shipped ones.")
-    secret_key: SecretStr | None = Field(None, description="HMAC key for pseudonyms.")
-    memory_limit: str = Field("1500MB", description="DuckDB memory limit.")
+    home: Path = Field(default=Path(".cja"), description="Folder of all data and reports.")
+    database_url: SecretStr | None = Field(
+        default=None, description="SQLAlchemy URL of the serving database."
+    )
+    warehouse: str | None = Field(default=None, description="DuckDB file of the warehouse; default in home.")
+    config: Path | None = Field(default=None, description="Folder whose YAML files replace the shipped ones.")
+    secret_key: SecretStr | None = Field(default=None, description="HMAC key for pseudonyms.")
+    memory_limit: str = Field(default="1500MB", description="DuckDB memory limit.")
     threads: int = Field(default_factory=lambda: min(4, os.cpu_count() or 2), ge=1)
-    report_base_url: str | None = Field(None, description="Where reports are served, for links in the UI.")
+    report_base_url: str | None = Field(
+        default=None, description="Where reports are served, for links in the UI."
+    )
 
     @property
     def landing_dir(self) -> Path:
