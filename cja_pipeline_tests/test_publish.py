@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from cja_pipeline.journey_maps import publish as module
 from cja_pipeline.journey_maps.publish import PublishError, publish
+from cja_pipeline.journey_maps.publish_rows import Rows
+from cja_pipeline.journey_maps.serving import open_engine
 from cja_pipeline.tables import TABLES, Column, Table
 from cja_pipeline.warehouse import Warehouse
 
@@ -64,8 +67,6 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 def query(url: str, text: str) -> list[tuple]:
-    from cja_pipeline.journey_maps.publish import open_engine
-
     engine = open_engine(url)
     with engine.connect() as connection:
         found = [tuple(row) for row in connection.execute(sa.text(text))]
@@ -124,8 +125,6 @@ def test_a_reader_sees_the_old_night_while_the_new_one_is_written(
     path = tmp_path / "published.db"
     fill(warehouse, "1", "2")
     publish(warehouse, f"sqlite:///{path}")
-    from cja_pipeline.journey_maps import publish as module
-
     seen: list[int] = []
     original = module._batches
 
@@ -153,3 +152,165 @@ def test_dates_are_kept(warehouse: Warehouse, notes: Table, url: str) -> None:
     publish(warehouse, url)
     found = query(url, "SELECT min(day), max(day) FROM notes")[0]
     assert {str(value) for value in found} == {dt.date(2026, 3, 29).isoformat()}
+
+
+@pytest.fixture
+def shop_tables(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> dict[str, Table]:
+    """Two tables, one with the key of the other."""
+
+    def table(name: str, key: str, **more: object) -> Table:
+        columns = {key: Column(type="VARCHAR", description="Key."), "person": Column(**TEXT)}
+        return Table(
+            schema_name="kpis",
+            name=name,
+            description=f"The {name}.",
+            grain=name,
+            key=[key],
+            published=True,
+            columns=columns if key != "person" else {"person": Column(**TEXT)},
+            **more,  # type: ignore[arg-type]
+        )
+
+    tables = {
+        "visits": table("visits", "visit", references={"person": "people"}),
+        "people": table("people", "person"),
+    }
+    monkeypatch.setattr(type(TABLES), "published", lambda self: tables)
+    for one in tables.values():
+        monkeypatch.setitem(TABLES, one.full_name, one)
+    warehouse.replace("kpis.people", "SELECT unnest(['a', 'b', 'c']) AS person")
+    warehouse.replace("kpis.visits", "SELECT * FROM (VALUES ('1', 'a'), ('2', 'b')) AS t (visit, person)")
+    return tables
+
+
+TEXT = {"type": "VARCHAR", "description": "A person's id."}
+
+
+def foreign_keys(url: str, name: str) -> list[dict]:
+    engine = open_engine(url)
+    found = sa.inspect(engine).get_foreign_keys(name)
+    engine.dispose()
+    return [dict(key) for key in found]
+
+
+def test_foreign_keys_are_there_where_they_hold(
+    warehouse: Warehouse, shop_tables: dict[str, Table], url: str
+) -> None:
+    publish(warehouse, url)
+    assert [key["referred_table"] for key in foreign_keys(url, "visits")] == ["people"]
+    # a person and his visits go in one night, in whatever order the tables are written
+    warehouse.replace("kpis.people", "SELECT unnest(['b', 'c', 'd']) AS person")
+    warehouse.replace("kpis.visits", "SELECT * FROM (VALUES ('2', 'b'), ('3', 'd')) AS t (visit, person)")
+    assert publish(warehouse, url) == {"visits": 2, "people": 3}
+    assert query(url, "SELECT visit, person FROM visits ORDER BY visit") == [("2", "b"), ("3", "d")]
+    # a loose end costs the key, not the night
+    warehouse.execute("INSERT INTO kpis.visits VALUES ('4', 'nobody')")
+    publish(warehouse, url)
+    assert foreign_keys(url, "visits") == []
+    assert query(url, "SELECT count(*) FROM visits") == [(3,)]
+
+
+def test_only_rows_that_changed_are_written(
+    warehouse: Warehouse, notes: Table, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(warehouse, *(["1"] * 20))
+    publish(warehouse, url)
+    sent: list[int] = []
+    original = module._batches
+
+    def counted(*args: object) -> Iterator[list]:
+        for batch in original(*args):  # type: ignore[arg-type]
+            sent.append(len(batch))
+            yield batch
+
+    monkeypatch.setattr(module, "_batches", counted)
+    publish(warehouse, url)
+    assert sent == []
+    fill(warehouse, "7", *(["1"] * 18), "8", "9")  # two changed, one new
+    publish(warehouse, url)
+    assert sent == [3]
+    fill(warehouse, "7", *(["1"] * 17))  # three gone
+    publish(warehouse, url)
+    assert sent == [3]
+    assert query(url, "SELECT count(*), sum(amount) FROM notes") == [(18, 24)]
+
+
+def test_a_database_that_others_changed_is_written_anew(warehouse: Warehouse, notes: Table, url: str) -> None:
+    fill(warehouse, "1", "2", "3")
+    publish(warehouse, url)
+    engine = open_engine(url)
+    with engine.begin() as connection:
+        connection.execute(sa.text("DELETE FROM notes WHERE note_id = '001'"))
+    engine.dispose()
+    publish(warehouse, url)
+    assert query(url, "SELECT count(*) FROM notes") == [(3,)]
+
+
+def test_a_publish_cut_off_before_the_warehouse_remembers_is_made_up_for(
+    warehouse: Warehouse, notes: Table, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(warehouse, *(["1"] * 10))
+    publish(warehouse, url)
+    fill(warehouse, *(["1"] * 9), "5")
+    with monkeypatch.context() as patch:
+
+        def killed(self: Rows) -> None:
+            raise KeyboardInterrupt
+
+        patch.setattr(Rows, "remember", killed)
+        with pytest.raises(KeyboardInterrupt):
+            publish(warehouse, url)
+    fill(warehouse, *(["1"] * 8), "5", "6")
+    publish(warehouse, url)
+    assert query(url, "SELECT count(*), sum(amount) FROM notes") == [(10, 19)]
+
+
+@pytest.mark.postgres
+def test_tables_and_columns_carry_their_meaning(warehouse: Warehouse, notes: Table, postgres: str) -> None:
+    fill(warehouse, "1")
+    publish(warehouse, postgres)
+    engine = open_engine(postgres)
+    inspector = sa.inspect(engine)
+    assert inspector.get_table_comment("notes")["text"] == notes.description
+    comments = {column["name"]: column["comment"] for column in inspector.get_columns("notes")}
+    engine.dispose()
+    assert comments["amount"] == "Money."
+    assert all(comments.values())
+
+
+def test_everything_declared_can_be_published_with_its_views(warehouse: Warehouse, url: str) -> None:
+    import pandas as pd
+
+    from cja_pipeline_tests.journey_maps.example import example
+
+    warehouse.write("journey_maps.journey_map", example())
+    row = dict.fromkeys(TABLES["journey_maps.scorecard"].columns)
+    row |= {
+        "kpi_id": "conversion_rate",
+        "position": 0,
+        "label": "Conversion rate",
+        "value": 0.0412,
+        "previous": 0.05,
+        "change": -0.0088,
+        "target": 1234.5,
+        "unit": "share",
+        "better": "up",
+        "status": "off",
+    }
+    money = row | {"kpi_id": "net_revenue", "position": 1, "value": 1234567.4, "unit": "money"}
+    warehouse.write("journey_maps.scorecard", pd.DataFrame([row, money | {"currency": "EUR"}]))
+    rows = publish(warehouse, url)
+    assert rows["data_dictionary"] > 300
+    found = query(url, "SELECT value_text, status_text, direction FROM v_scorecard ORDER BY position")
+    assert found[0] == ("4.12 %", "off target", "worse")
+    assert found[1][0] == "EUR 1234567"
+    segments = query(url, "SELECT DISTINCT segment FROM v_journey_map")
+    assert len(segments) == example()["segment"].nunique()
+    assert query(url, "SELECT count(*) FROM v_journey_map WHERE section = 'header'") == [(0,)]
+    meaning = query(
+        url,
+        "SELECT description FROM data_dictionary "
+        "WHERE table_name = 'touchpoints' AND column_name = 'channel'",
+    )
+    assert meaning == [(TABLES["customers.touchpoints"].columns["channel"].description,)]
+    assert publish(warehouse, url) == rows

@@ -11,9 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from cja_pipeline.journey_maps.publish_extras import create_views, drop_views, references
+from cja_pipeline.journey_maps.publish_extras import add_keys, create_views, drop_keys, drop_views, references
 from cja_pipeline.journey_maps.publish_rows import MOST, Fingerprint, Rows, batches
-from cja_pipeline.journey_maps.serving import PUBLICATION, declared_tables, definition, open_engine
+from cja_pipeline.journey_maps.serving import (
+    PUBLICATION,
+    declared_tables,
+    definition,
+    open_engine,
+)
 from cja_pipeline.settings import get_settings
 from cja_pipeline.tables import TABLES
 from cja_pipeline.warehouse import Warehouse
@@ -48,16 +53,23 @@ def publish(warehouse: Warehouse, url: str) -> dict[str, int]:
     written: list[Rows] = []
     try:
         held = references(warehouse, published)
-        targets = declared_tables(published, held)
+        keyed = declared_tables(published, held)
+        # SQLite has foreign keys in CREATE TABLE only, PostgreSQL must have seen the table they point to
+        targets = keyed if engine.dialect.name == "sqlite" else declared_tables(published)
         with engine.begin() as connection:
             drop_views(connection)
             known = _known(connection)
+            renewed = any(
+                known.get(name, (None, ""))[1] != definition(connection, targets[name]) for name in targets
+            )
+            drop_keys(connection, keyed, all_of_them=renewed)
             for name, table in published.items():
                 columns = tuple(column for column, spec in table.columns.items() if not spec.pii)
                 rows = Rows(warehouse, name, table, columns)
                 counted[name] = _bring(connection, targets[name], rows, known.get(name))
                 if warehouse.exists(table.full_name):
                     written.append(rows)
+            add_keys(connection, keyed)
             create_views(connection, set(published))
         for rows in written:
             rows.remember()
@@ -140,8 +152,7 @@ def _write_all(connection: sa.Connection, target: sa.Table, rows: Rows, present:
 
 
 def _anew(connection: sa.Connection, target: sa.Table) -> None:
-    cascade = " CASCADE" if connection.dialect.name == "postgresql" else ""  # foreign keys that point here
-    connection.exec_driver_sql(f'DROP TABLE IF EXISTS "{target.name}"{cascade}')
+    target.drop(connection, checkfirst=True)
     target.create(connection)
 
 

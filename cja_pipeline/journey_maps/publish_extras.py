@@ -31,6 +31,34 @@ def references(warehouse: Warehouse, published: dict[str, Table]) -> dict[str, d
     return found
 
 
+def drop_keys(connection: sa.Connection, targets: dict[str, sa.Table], *, all_of_them: bool) -> None:
+    """On PostgreSQL, drop foreign keys that no longer hold, or all before a table is made anew. SQLite has
+    them in its CREATE TABLE."""
+    for name, present in _present_keys(connection, targets).items():
+        wanted = {key.name for key in targets[name].foreign_key_constraints}
+        for key in present if all_of_them else present - wanted:
+            connection.exec_driver_sql(f'ALTER TABLE "{name}" DROP CONSTRAINT "{key}"')
+
+
+def add_keys(connection: sa.Connection, targets: dict[str, sa.Table]) -> None:
+    """On PostgreSQL, add the foreign keys that are missing, once all rows are there."""
+    for name, present in _present_keys(connection, targets).items():
+        for key in targets[name].foreign_key_constraints:
+            if key.name not in present:
+                # a table with checks that wait for the end of the transaction cannot be altered
+                connection.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
+                connection.execute(sa.schema.AddConstraint(key, isolate_from_table=False))
+
+
+def _present_keys(connection: sa.Connection, targets: dict[str, sa.Table]) -> dict[str, set[str]]:
+    """Names of the foreign keys that a PostgreSQL database has, by table; nothing elsewhere."""
+    if connection.dialect.name != "postgresql":
+        return {}
+    inspector = sa.inspect(connection)
+    present = [name for name in targets if inspector.has_table(name)]
+    return {name: {str(key["name"]) for key in inspector.get_foreign_keys(name)} for name in present}
+
+
 def drop_views(connection: sa.Connection) -> None:
     """Views are made last and dropped first: they hold the tables they read."""
     for name in VIEWS:
