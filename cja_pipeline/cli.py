@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -104,6 +105,9 @@ def up(port: int, read_only: bool) -> None:
     python = [sys.executable, "-m"]
     server = [*python, "cja_pipeline.serve", str(port), str(workspace), *(["--read-only"] * read_only)]
     daemon = [*python, "dagster._daemon", "run", "-w", str(workspace), "--log-level", "warning"]
+    signal.signal(
+        signal.SIGTERM, signal.default_int_handler
+    )  # stopped by a supervisor: stop the children too
     children = [subprocess.Popen(command) for command in ([server] if read_only else [server, daemon])]  # noqa: S603
     try:
         sys.exit(children[0].wait())
@@ -113,7 +117,10 @@ def up(port: int, read_only: bool) -> None:
         for child in children:
             child.terminate()
         for child in children:
-            child.wait(timeout=30)
+            try:
+                child.wait(timeout=30)
+            except subprocess.TimeoutExpired:
+                child.kill()
 
 
 @main.command("mock-server")
@@ -152,9 +159,7 @@ def bench(customers: int, days: int, as_json: bool) -> None:
 
 
 @main.command()
-@click.option(
-    "--format", "form", type=click.Choice(["parquet", "csv"]), default="parquet", show_default=True
-)
+@click.option("--format", "form", type=click.Choice(["parquet", "csv"]), default="parquet", show_default=True)
 @click.option("--table", "tables", multiple=True, help="Published table; may be given again [default: all].")
 @click.option(
     "-o", "--output", type=click.Path(file_okay=False, path_type=Path), help="Folder [default: export]."

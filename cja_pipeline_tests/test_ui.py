@@ -45,7 +45,9 @@ def origin(night: Path) -> Iterator[str]:
         yield url
     finally:
         server.terminate()
-        server.wait(timeout=30)
+        server.wait(timeout=60)
+        with pytest.raises(httpx.HTTPError):  # the web server went with it
+            httpx.get(f"{url}/server_info", timeout=2)
 
 
 @pytest.fixture(scope="module")

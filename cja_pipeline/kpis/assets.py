@@ -52,7 +52,7 @@ def kpi_assets() -> list[dg.AssetsDefinition]:
 
     @measured("attribution", deps=["customers", "media"])
     def attribution(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
-        """Which channel deserves the credit, by eight models."""
+        """Which channel deserves the credit, by ten models."""
         from cja_pipeline.kpis.attribution import build_attribution
 
         return Report(metadata=build_attribution(warehouse))
