@@ -40,8 +40,11 @@ def create_lookups(warehouse: Warehouse) -> None:
 
 def page_macros(pages: Pages) -> list[str]:
     """DDL of ``shop_path(path)``, which drops a language segment, and ``page_type(bare)``, null for null."""
-    prefixes = [(prefix, kind) for kind, many in pages.pages.items() for prefix in many]
-    prefixes.sort(key=lambda pair: (-len(pair[0]), pair[0]))
+    prefixes: list[tuple[str, str]] = []
+    for prefix, kind in ((prefix, kind) for kind, many in pages.pages.items() for prefix in many):
+        # in the order of the file (busiest kinds first), but the longer match before the shorter one
+        place = next((i for i, (other, _) in enumerate(prefixes) if prefix.startswith(other)), len(prefixes))
+        prefixes.insert(place, (prefix, kind))
     cases = " ".join(
         f"WHEN {'bare = ' + _text(prefix) if prefix == '/' else f'starts_with(bare, {_text(prefix)})'}"
         f" THEN {_text(kind)}"

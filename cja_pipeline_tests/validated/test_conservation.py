@@ -53,7 +53,7 @@ def state(warehouse: Warehouse) -> list[Any]:
     return [warehouse.sql(query).fetchall() for query in (BOOKS, ROWS, KEPT)]
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(first=LINES, second=LINES, cut=st.integers(0, 400))
 def test_books_balance_for_any_input(first: list[Any], second: list[Any], cut: int) -> None:
     with TemporaryDirectory() as folder, Warehouse(":memory:") as warehouse:

@@ -18,25 +18,21 @@ WITH events AS (
 located AS (
   SELECT
     events.*,
-    texts[list_position(names, 'page_location')] AS page_url,
+    nullif(texts[list_position(names, 'page_location')], '') AS page_url,
     split_part(split_part(texts[list_position(names, 'page_location')], '?', 1), '#', 1) AS page
   FROM events
 ),
 pathed AS (
+  -- the path begins at the first slash after the host; no scheme is longer than the eight characters of https://
   SELECT
     located.*,
-    CASE WHEN starts_with(page, '/') THEN page ELSE substr(page, strpos(page, '://') + 3) END AS host_and_path
+    CASE WHEN starts_with(page, '/') THEN page
+         WHEN strpos(substr(page, 9), '/') > 0 THEN substr(page, 8 + strpos(substr(page, 9), '/'))
+         WHEN page_url IS NOT NULL THEN '/' END AS path
   FROM located
 ),
-routed AS (
-  SELECT
-    pathed.*,
-    CASE WHEN strpos(host_and_path, '/') > 0 THEN substr(host_and_path, strpos(host_and_path, '/'))
-         WHEN page_url IS NOT NULL THEN '/' END AS path
-  FROM pathed
-),
 paged AS (
-  SELECT routed.*, shop_path(path) AS bare_path FROM routed
+  SELECT pathed.*, shop_path(path) AS bare_path FROM pathed
 )
 SELECT
   md5(concat_ws('|',
