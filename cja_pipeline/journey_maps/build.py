@@ -43,7 +43,7 @@ def build_journey_map(wh: Warehouse, run: Mapping[str, Any] | None = None) -> pd
 
     Args:
         run: what is known about this run: `run_id`, `as_of` (UTC), `language` (default the shop's), and
-            `previous` (the map of an earlier night as a DataFrame, for what changed).
+            `previous` and `week` (maps of earlier nights as DataFrames, for what changed).
 
     Raises:
         SumError: figures that must agree do not; the message lists them.

@@ -50,14 +50,18 @@ def build_report(wh: Warehouse, reports_dir: Path, run: Mapping[str, Any] | None
     ``<reports_dir>/<day>/`` and ``<reports_dir>/latest/`` with the JSON they were made from.
 
     Args:
-        run: as for `build_journey_map`; `previous` defaults to the newest archived map of an earlier day.
+        run: as for `build_journey_map`; `previous` defaults to the newest archived map of an earlier day,
+            `week` to that of seven days before or earlier.
 
     Raises:
         SumError: figures that must agree do not; nothing is written then.
     """
     known = dict(run or {})
+    last = _last_day(wh)
     if "previous" not in known:
-        known["previous"] = previous_map(reports_dir, _last_day(wh))
+        known["previous"] = previous_map(reports_dir, last)
+    if "week" not in known and last is not None:
+        known["week"] = previous_map(reports_dir, last - dt.timedelta(days=6))
     frame = build_journey_map(wh, known)
     segments = list(dict.fromkeys(frame["segment"]))
     pages = {file_name(segment): render(frame, segment) for segment in segments}

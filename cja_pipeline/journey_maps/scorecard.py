@@ -103,11 +103,13 @@ def scorecard_markdown(scorecard: pd.DataFrame, language: str | None = None) -> 
     return _table(heads, text, courses, drawn)[: INLINE - 1]
 
 
-def scorecard_lines(scorecard: pd.DataFrame, language: str = "en") -> tuple[list[str], list[list[str]]]:
+def scorecard_lines(
+    scorecard: pd.DataFrame, language: str | None = None
+) -> tuple[list[str], list[list[str]]]:
     """The scorecard for a terminal: column names, and per KPI its name, figures, interval, n and course."""
     import pandas as pd
 
-    words = load_labels(language)
+    words = load_labels(language or shop().language)
     heads = [words("table.item"), words("table.value"), "Δ", words("kpi.target"), "95 %", "n", "28 d"]
     lines = []
     for record in scorecard.to_dict("records"):

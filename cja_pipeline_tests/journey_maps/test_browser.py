@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from cja_pipeline.journey_maps.lineage import load_lineage
 from cja_pipeline.journey_maps.page import palette
+from cja_pipeline.journey_maps.page.dictionary import dictionary_page
 from cja_pipeline.journey_maps.page.render import render
 from cja_pipeline_tests.journey_maps.example import example
 from cja_pipeline_tests.journey_maps.hostile import hostile
@@ -61,6 +63,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "german": render(example(), language="de"),
         "hostile": render(hostile()),
         "empty": render(empty()),
+        "dictionary": dictionary_page(load_lineage(), "de", "inputs"),
     }
     for name, html in found.items():
         (folder / f"{name}.html").write_text(html, encoding="utf-8")
@@ -78,7 +81,7 @@ def open_page(browser: Any, path: Path, width: int, theme: str = "light") -> tup
     return page, dialogs, requests
 
 
-@pytest.mark.parametrize("name", ["example", "german", "hostile", "empty"])
+@pytest.mark.parametrize("name", ["example", "german", "hostile", "empty", "dictionary"])
 @pytest.mark.parametrize("width", WIDTHS)
 def test_no_sideways_scroll_and_nothing_spills(
     browser: Any, pages: dict[str, Path], name: str, width: int

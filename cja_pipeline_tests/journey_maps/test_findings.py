@@ -160,3 +160,13 @@ def test_what_changed_since_an_earlier_map(wh: Warehouse) -> None:
     assert page.text("note", "since") == "Against the map of 19 November 2026."
     assert [(row.label, row.text) for row in page.section("note")[1:]] == [("Awareness", "+40")]
     assert read_map(build_journey_map(wh, {"previous": now})).section("note") == []
+    week = before.assign(period_end=LAST - dt.timedelta(days=7))
+    both = read_map(build_journey_map(wh, {"previous": before, "week": week}))
+    assert both.text("note", "since_week") == "Against the map of 13 November 2026."
+    assert both.find("note", "week/0") is not None
+    html = render(build_journey_map(wh, {"previous": before, "week": week}))
+    assert html.count("Against the map of") == 2
+    # the same map twice says nothing new
+    assert (
+        read_map(build_journey_map(wh, {"previous": week, "week": week})).find("note", "since_week") is None
+    )

@@ -7,7 +7,7 @@ import datetime as dt
 import locale
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cja_pipeline.journey_maps.formats import MINUS, NOTHING, THIN, TIED
@@ -124,6 +124,7 @@ def test_the_process_locale_changes_nothing() -> None:
         locale.setlocale(locale.LC_ALL, inherited)
 
 
+@settings(deadline=None)  # a busy machine is no fault
 @given(st.floats(allow_nan=True, allow_infinity=True))
 def test_any_float_can_be_written(value: float) -> None:
     for form in (EN, DE):

@@ -20,7 +20,11 @@ def credit(page: Map, words: Labels) -> dict[str, Any] | None:
     full = draw.ceiling(max(ends)) if max(ends) > 0 else 1.0
     full = max(ends) * 1.02 if full > max(ends) * 1.3 else full
     period = rows[0]
+    loose = sum(row.value or 0 for row in rows if row.item == "Unattributed")
+    whole = sum(row.value or 0 for row in rows)
+    share = loose / whole if whole > 0 else 0
     return {
+        "loose": words("cards.unattributed", share=words.formats.percent(share, 0)) if share >= 0.005 else "",
         "period": words.formats.dates(period.period_start, period.period_end),
         "rows": [
             {

@@ -13,8 +13,6 @@ def foot(page: Map, words: Labels, suppress: int, small: int) -> dict[str, Any]:
     period = page.find("header", "period")
     idle = page.find("header", "idle_days")
     dates = words.formats.dates(period.period_start, period.period_end) if period else ""
-    changes = [row for row in page.section("note") if row.item.startswith("change/")]
-    since = page.find("note", "since")
     return {
         "read": words("foot.read_text", idle=words.formats.number(idle.value if idle else 30)),
         "source": words(
@@ -26,8 +24,14 @@ def foot(page: Map, words: Labels, suppress: int, small: int) -> dict[str, Any]:
         "run": words("foot.source_run", run=page.text("header", "run")) if page.text("header", "run") else "",
         "leaves": words("foot.leaves_text", k=suppress, small=small),
         "limits": [row.text for row in page.section("note") if row.item.startswith("limit/") and row.text],
-        "since": since.text if since else "",
-        "changes": [_change(row) for row in changes],
+        "changes": [
+            {
+                "since": since.text,
+                "moved": [_change(row) for row in page.section("note") if row.item.startswith(item)],
+            }
+            for name, item in (("since", "change/"), ("since_week", "week/"))
+            if (since := page.find("note", name)) is not None
+        ],
     }
 
 

@@ -1,4 +1,4 @@
-"""Section `note`: what moved against an earlier map of the same group."""
+"""Section `note`: what moved against the map of the night before and that of a week before."""
 
 from __future__ import annotations
 
@@ -15,20 +15,24 @@ MOST = 6
 
 
 def changes(context: Context, rows: Rows) -> None:
-    """Key figures and stages that moved since the map in ``run["previous"]``; nothing without one."""
-    before: pd.DataFrame | None = context.run.get("previous")
-    if before is None or not len(before):
-        return
-    old = read_map(before, context.segment)
+    """Key figures and stages that moved since the maps in ``run["previous"]`` and ``run["week"]``; nothing
+    without them."""
     new = read_map(to_frame(rows.rows), context.segment)
-    period = old.find("header", "period")
-    if period is None or period.period_end is None or period.period_end >= context.last_day:
-        return
-    form = context.words.formats
-    rows.add("note", "since", text=context.words("cards.changes_how", day=form.date(period.period_end)))
-    found = [*_kpis(context, new, old), *_stages(context, new, old)]
-    for place, (label, words, status) in enumerate(found[:MOST]):
-        rows.add("note", f"change/{place}", label=label, text=words, status=status)
+    told = None
+    for since, item, name in (("since", "change", "previous"), ("since_week", "week", "week")):
+        before: pd.DataFrame | None = context.run.get(name)
+        if before is None or not len(before):
+            continue
+        old = read_map(before, context.segment)
+        period = old.find("header", "period")
+        day = period.period_end if period else None
+        if day is None or day >= context.last_day or day == told:
+            continue
+        told = day
+        rows.add("note", since, text=context.words("cards.changes_how", day=context.words.formats.date(day)))
+        found = [*_kpis(context, new, old), *_stages(context, new, old)]
+        for place, (label, words, status) in enumerate(found[:MOST]):
+            rows.add("note", f"{item}/{place}", label=label, text=words, status=status)
 
 
 def _kpis(context: Context, new: Map, old: Map) -> list[tuple[str, str, str]]:
