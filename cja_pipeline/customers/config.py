@@ -188,6 +188,7 @@ class NameRules(StrictModel):
 class BirthDateRules(StrictModel):
     placeholders: list[str]
     earliest_year: int
+    most_share: float = Field(0.005, gt=0, le=1)
 
 
 class Identity(StrictModel):

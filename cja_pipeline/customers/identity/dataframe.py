@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Literal
 
 from cja_pipeline.customers import config
-from cja_pipeline.customers.identity.deterministic import cluster
+from cja_pipeline.customers.identity.deterministic import Clusters, cluster
 from cja_pipeline.customers.identity.devices import attach
 from cja_pipeline.customers.identity.keys import Keyring
-from cja_pipeline.customers.identity.prepare import prepare
+from cja_pipeline.customers.identity.prepare import Prepared, prepare
 
 if TYPE_CHECKING:
     import pandas as pd
 
+Method = Literal["deterministic", "scored", "auto"]
+ENOUGH_NAMES = 0.5  # share of records with a full name from which scoring has something to work with
+
 
 def resolve(
-    records: pd.DataFrame, *, rules: config.Identity | None = None, secret: bytes | None = None
+    records: pd.DataFrame,
+    *,
+    rules: config.Identity | None = None,
+    secret: bytes | None = None,
+    method: Method = "deterministic",
 ) -> pd.DataFrame:
     """Find the records that belong to one person.
 
@@ -24,9 +32,13 @@ def resolve(
             crm_id, merged_crm_ids (other CRM ids of the same person, joined by ``;``), login_id, loyalty_id,
             email, email_sha256 (hexadecimal digest of the lower-case address), phone, mobile, first_name,
             last_name, birth_date, country (two letters, reads phone numbers without a country code),
-            visitor_id (cookie or device), first_seen_at, last_seen_at. Missing values are None or NaN.
+            visitor_id (cookie or device), first_seen_at, last_seen_at; scoring also uses address, postcode
+            and city. Missing values are None or NaN.
         rules: default ``identity.yml``.
         secret: key of the ids; default the installation's `CJA_SECRET_KEY`.
+        method: ``deterministic`` joins by exact identifiers; ``scored`` also by likeness of names, birth
+            dates and addresses, with weights learnt from the table (needs the package splink); ``auto``
+            scores where most records have full names and splink is installed.
 
     Returns:
         One row per record in the order given: record_id, customer_id, rule (``identifiers``: shares a usable
@@ -35,6 +47,7 @@ def resolve(
 
     Raises:
         ValueError: record_id is missing, empty or repeated; the message names the column and the row.
+        ModuleNotFoundError: method ``scored`` without splink.
     """
     import pandas as pd
 
@@ -44,8 +57,11 @@ def resolve(
     rules = rules or config.identity()
     prepared = prepare(records, rules, keyring)
     if prepared.people.empty:
-        return pd.DataFrame({"record_id": [], "customer_id": [], "rule": [], "size": []})
-    labels = pd.Series(cluster(prepared, rules).labels)
+        empty = pd.DataFrame({"record_id": [], "customer_id": [], "rule": [], "size": []})
+        empty.attrs["method"] = method
+        return empty
+    method = _chosen(method, prepared)
+    labels = pd.Series(_clusters(records, prepared, rules, method).labels)
     by_device = _attached(prepared.people, prepared.identifiers, labels, rules)
     labels = by_device.fillna(labels).astype("int64")
     anchors = prepared.people.assign(label=labels).groupby("label")["record_id"].min()
@@ -60,7 +76,24 @@ def resolve(
         }
     )
     order = records["record_id"].astype(str)
-    return found.set_index("record_id").loc[order].reset_index()
+    found = found.set_index("record_id").loc[order].reset_index()
+    found.attrs["method"] = method
+    return found
+
+
+def _chosen(method: Method, prepared: Prepared) -> Method:
+    if method != "auto":
+        return method
+    names = prepared.people[["first_name", "last_name"]].notna().all(axis=1)
+    return "scored" if names.mean() >= ENOUGH_NAMES and find_spec("splink") else "deterministic"
+
+
+def _clusters(records: pd.DataFrame, prepared: Prepared, rules: config.Identity, method: Method) -> Clusters:
+    if method == "deterministic":
+        return cluster(prepared, rules)
+    from cja_pipeline.customers.identity.scored.cluster import cluster_scored
+
+    return cluster_scored(records, prepared, rules)[0]
 
 
 def _attached(

@@ -3,7 +3,7 @@ select
     visitor_id,
     'login' as kind,
     concat('login:', login_id) as record_key,
-    count(distinct ga_session_id) as weight,
+    greatest(count(distinct ga_session_id), 1) as weight,
     min(occurred_at) as first_seen_at,
     max(occurred_at) as last_seen_at
 from validated.web_events

@@ -22,6 +22,7 @@ IDENTIFIER_COLUMNS = {
     "phone": "phone",
     "mobile": "phone",
 }
+DEFAULT_DATE_RECORDS = 20
 OPTIONAL_COLUMNS = (
     *IDENTIFIER_COLUMNS,
     "source",
@@ -67,7 +68,7 @@ def prepare(records: pd.DataFrame, rules: Identity, keyring: Keyring) -> Prepare
             "source": frame["source"],
             "first_name": canonical(frame["first_name"], normaliser.first_name),
             "last_name": canonical(frame["last_name"], normaliser.name),
-            "birth_date": canonical(frame["birth_date"], normaliser.birth_date),
+            "birth_date": _birth_dates(frame["birth_date"], normaliser, rules.birth_dates.most_share),
             "visitor_id": canonical(frame["visitor_id"], normaliser.identifier),
             "first_seen_at": frame["first_seen_at"],
             "last_seen_at": frame["last_seen_at"],
@@ -102,6 +103,14 @@ def _complete(records: pd.DataFrame) -> pd.DataFrame:
     for column in ("first_seen_at", "last_seen_at"):
         frame[column] = pd.to_datetime(frame[column])
     return frame.sort_values("record_id", ignore_index=True)
+
+
+def _birth_dates(column: pd.Series, normaliser: Normaliser, most_share: float) -> pd.Series:
+    """ISO dates without those that so many records share that they must be a form's default."""
+    found = canonical(column, normaliser.birth_date)
+    counts = found.value_counts()
+    defaults = counts.index[counts > max(DEFAULT_DATE_RECORDS, most_share * counts.sum())]
+    return found.where(~found.isin(defaults), None)
 
 
 def _long(kind: str, keys: pd.Series) -> pd.DataFrame:

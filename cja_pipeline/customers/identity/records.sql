@@ -9,6 +9,7 @@ with profile_state as (
         max_by(login_id, occurred_at) filter (where login_id is not null) as login_id,
         max_by(first_name, occurred_at) filter (where first_name is not null) as first_name,
         max_by(last_name, occurred_at) filter (where last_name is not null) as last_name,
+        max_by(postcode, occurred_at) filter (where postcode is not null) as postcode,
         min(occurred_at) as first_seen_at,
         max(occurred_at) as last_seen_at
     from validated.email_events
@@ -31,6 +32,9 @@ select
     last_name,
     cast(birth_date as varchar) as birth_date,
     country,
+    address,
+    postcode,
+    city,
     created_at as first_seen_at,
     updated_at as last_seen_at
 from validated.contacts_current
@@ -38,13 +42,13 @@ where contact_id is not null
 union all
 select
     concat('profile:', profile_id), 'profile', 'email', null, null, login_id, null, email, email_sha256, phone,
-    null, first_name, last_name, null, null, first_seen_at, last_seen_at
+    null, first_name, last_name, null, null, null, postcode, null, first_seen_at, last_seen_at
 from profile_state
 union all
 -- an order adds what its contact does not say; an order without contact is a guest's
 select
     concat('order:', o.crm_order_id), 'order', 'crm', o.contact_id, null, null, null, o.email, null, o.phone,
-    null, null, null, null, null, o.ordered_at, o.ordered_at
+    null, null, null, null, null, null, null, null, o.ordered_at, o.ordered_at
 from validated.crm_orders_current o
 left join validated.contacts_current c on c.contact_id = o.contact_id
 where not coalesce(o.is_test, false)
@@ -56,13 +60,13 @@ where not coalesce(o.is_test, false)
 union all
 select
     concat('survey:', submission_id), 'survey', 'crm', null, null, null, null, email, null, null,
-    null, null, null, null, null, submitted_at, submitted_at
+    null, null, null, null, null, null, null, null, submitted_at, submitted_at
 from validated.surveys_current
 where contact_id is null and email is not null
 union all
 select
     concat('author:', author_id), 'author', 'social', null, null, null, null, null, null, null,
-    null, null, null, null, null, min(occurred_at), max(occurred_at)
+    null, null, null, null, null, null, null, null, min(occurred_at), max(occurred_at)
 from validated.social_comments
 where author_id is not null
 group by author_id
