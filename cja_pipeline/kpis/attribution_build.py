@@ -37,7 +37,7 @@ ORDERS = """
     SELECT count(*) AS conversions, CAST(coalesce(sum(o.net_revenue), 0) AS DOUBLE) AS net_revenue,
         count(CASE WHEN o.is_first_order THEN 1 END) AS new_customers, min(o.business_date) AS period_start
     FROM customers.orders AS o CROSS JOIN config.journey_params AS p
-    WHERE o.business_date >= p.credit_from
+    WHERE o.business_date BETWEEN p.credit_from AND p.last_day
 """
 
 

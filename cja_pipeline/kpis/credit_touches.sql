@@ -24,5 +24,5 @@ CROSS JOIN config.journey_params AS p
 WHERE
     t.earns_credit
     AND j.outcome <> 'open'
-    AND j.end_date >= p.credit_from
+    AND j.end_date BETWEEN p.credit_from AND p.last_day
     AND date_diff('second', t.occurred_at, j.ended_at) <= p.lookback_days * 86400

@@ -23,8 +23,10 @@ class Claim(NamedTuple):
     needs: tuple[str, ...]
 
 
+# credit is for complete business days: a night also learns of orders of the day that has just begun
 CREDITED = (
-    "FROM customers.orders AS o CROSS JOIN config.journey_params AS p WHERE o.business_date >= p.credit_from"
+    "FROM customers.orders AS o CROSS JOIN config.journey_params AS p "
+    "WHERE o.business_date BETWEEN p.credit_from AND p.last_day"
 )
 CUT = "The event log was cut wrongly: compare kpis.journeys with customers.orders by order_id."
 
