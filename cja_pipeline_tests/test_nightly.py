@@ -35,8 +35,12 @@ def published(home: Path) -> dict[str, pd.DataFrame]:
 
 def tables(home: Path) -> dict[str, pd.DataFrame]:
     """Every published table but what tells of the runs themselves."""
-    found = {name: frame for name, frame in published(home).items() if name not in RUN_HISTORY}
-    found["journey_map"] = found["journey_map"].query("section != 'health'").reset_index(drop=True)
+    found = {}
+    for name, frame in published(home).items():
+        if name == "journey_map":
+            frame = frame.query("section != 'health'")
+        if name not in RUN_HISTORY:
+            found[name] = frame.sort_values(TABLES.published()[name].key, ignore_index=True)
     return found
 
 
