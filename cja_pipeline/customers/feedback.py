@@ -16,9 +16,12 @@ def build_feedback(wh: Warehouse) -> int:
     said = wh.df(
         (files("cja_pipeline.customers") / "feedback_said.sql").read_text(encoding="utf-8")
     ).sort_values("feedback_id", ignore_index=True)
+
+    def word(value: object) -> str | None:
+        return value if isinstance(value, str) else None  # missing values arrive as NaN or None
+
     pairs = said[["text", "language"]].astype(object).itertuples(index=False)
-    # missing values arrive as NaN or None, and only None is equal to itself
-    texts = [tuple(value if isinstance(value, str) else None for value in pair) for pair in pairs]
+    texts = [(word(text), word(language)) for text, language in pairs]
     known: dict[tuple[str | None, str | None], dict[str, object]] = {}
     for text, language in texts:
         if (text, language) not in known:

@@ -112,6 +112,7 @@ def measured(frame: pd.DataFrame, folder: Path) -> object:
     return result.quality
 
 
+@pytest.mark.slow
 def test_scored_finds_damaged_copies(tmp_path: Path) -> None:
     pytest.importorskip("splink")
     quality = measured(register(1200, copies=1, most_slips=3, seed=4), tmp_path)
@@ -119,6 +120,7 @@ def test_scored_finds_damaged_copies(tmp_path: Path) -> None:
     assert quality.over_merged <= 0.005  # type: ignore[attr-defined]
 
 
+@pytest.mark.slow
 def test_scored_keeps_families_apart(tmp_path: Path) -> None:
     pytest.importorskip("splink")
     quality = measured(register(1500, copies=2, most_slips=2, seed=4, family=0.5), tmp_path)
@@ -128,7 +130,7 @@ def test_scored_keeps_families_apart(tmp_path: Path) -> None:
 
 def test_scored_does_not_depend_on_the_order_of_rows() -> None:
     pytest.importorskip("splink")
-    frame = register(250, copies=2, most_slips=2, seed=9)
+    frame = register(120, copies=2, most_slips=2, seed=9)
     records = person_records(frame, detect(frame, {}, truth="person"))
     first = resolve(records, secret=SECRET, method="scored").set_index("record_id")["customer_id"]
     shuffled = records.sample(frac=1, random_state=2)

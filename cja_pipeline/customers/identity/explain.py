@@ -81,10 +81,10 @@ def path_between(wh: Warehouse, record_key: str, other_key: str) -> list[Step]:
                 came[step.other_key] = step
                 waiting.append(step.other_key)
     found: list[Step] = []
-    step = came.get(other_key)
-    while step is not None:
-        found.append(step)
-        step = came[step.record_key]
+    last = came.get(other_key)
+    while last is not None:
+        found.append(last)
+        last = came[last.record_key]
     return found[::-1]
 
 

@@ -82,8 +82,8 @@ def refine(
     component = labels[known["left"].to_numpy()]
     order = np.argsort(component, kind="stable")
     known, component = known.iloc[order], component[order]
-    starts = np.flatnonzero(np.r_[True, component[1:] != component[:-1]]) if len(component) else []
-    for start, end in zip(starts, [*starts[1:], len(component)], strict=True):
+    starts = np.flatnonzero(np.r_[True, component[1:] != component[:-1]][: len(component)])
+    for start, end in itertools.pairwise([*starts.tolist(), len(component)]):
         part = known.iloc[start:end]
         members = np.unique(np.r_[part["left"].to_numpy(), part["right"].to_numpy()])
         codes = apart[members]
@@ -149,7 +149,7 @@ def _all_pairs(labels: np.ndarray) -> pd.DataFrame:
     lefts, rights = [], []
     for start, end in itertools.pairwise(bounds):
         if end - start >= 3:
-            upper = np.triu_indices(end - start, 1)
+            upper = np.triu_indices(int(end - start), 1)
             rows = np.sort(order[start:end])
             lefts.append(rows[upper[0]])
             rights.append(rows[upper[1]])
