@@ -36,7 +36,7 @@ def _fail(error: Exception) -> None:
 @click.option("--days", type=click.IntRange(7), help="Days of history [default: 90].")
 @click.option("--seed", type=int, help="Seed of the simulated world [default: 7].")
 @click.option(
-    "--nights", type=click.IntRange(0), default=2, show_default=True, help="Last days run one by one."
+    "--nights", type=click.IntRange(0), default=0, show_default=True, help="Last days run one by one."
 )
 def demo(customers: int | None, days: int | None, seed: int | None, nights: int) -> None:
     """Simulate a shop and run its history through the nightly job.

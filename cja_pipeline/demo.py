@@ -21,7 +21,7 @@ def run_demo(
     customers: int | None = None,
     days: int | None = None,
     seed: int | None = None,
-    nights: int = 2,
+    nights: int = 0,
 ) -> bool:
     """Build the world, backfill its history in one run, then let the last `nights` happen one by one.
 
