@@ -68,3 +68,20 @@ def test_the_development_key_is_private_and_kept(home: Path, monkeypatch: pytest
     assert len(key) == 64
     assert (home / "development.key").stat().st_mode & 0o077 == 0
     assert home.stat().st_mode & 0o077 == 0
+
+
+def test_every_data_file_is_shipped() -> None:
+    """What `pip install .` leaves out would be missed only on somebody else's machine."""
+    import tomllib
+
+    import cja_pipeline
+
+    package = Path(cja_pipeline.__file__).parent
+    project = package.parent / "pyproject.toml"
+    if not project.exists():
+        pytest.skip("runs from a checkout only")
+    patterns = tomllib.loads(project.read_text())["tool"]["setuptools"]["package-data"]["cja_pipeline"]
+    shipped = {path for pattern in patterns for path in package.glob(pattern)}
+    not_code = {".py", ".pyc", ".png", ""}  # pictures are for the README
+    files = {path for path in package.rglob("*") if path.is_file() and path.suffix not in not_code}
+    assert files - shipped == set()
