@@ -103,11 +103,18 @@ def up(port: int, read_only: bool) -> None:
     click.echo(f"Journey map  http://127.0.0.1:{port}/reports/latest/journey_map.html")
     click.echo("Stop with Ctrl-C.")
     python = [sys.executable, "-m"]
-    server = [*python, "cja_pipeline.serve", str(port), str(workspace), *(["--read-only"] * read_only)]
+    server = [
+        *python,
+        "cja_pipeline.orchestration.serve",
+        str(port),
+        str(workspace),
+        *(["--read-only"] * read_only),
+    ]
     daemon = [*python, "dagster._daemon", "run", "-w", str(workspace), "--log-level", "warning"]
-    signal.signal(
-        signal.SIGTERM, signal.default_int_handler
-    )  # stopped by a supervisor: stop the children too
+    # A supervisor stops us with SIGTERM; a shell's background job starts us with SIGINT ignored, which the
+    # children would inherit and then never stop. Both mean: stop, and the children too.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.default_int_handler)
     children = [subprocess.Popen(command) for command in ([server] if read_only else [server, daemon])]  # noqa: S603
     try:
         sys.exit(children[0].wait())
