@@ -70,6 +70,7 @@ def test_lineage_shows_five_numbered_rooms(origin: str, browser) -> None:
     page.goto(f"{origin}/asset-groups")
     for group in ("1_sources", "2_validated", "3_customer_view", "4_kpis", "5_journey_maps"):
         page.get_by_text(group).first.wait_for(timeout=60_000)
+        assert page.get_by_text(group).first.is_visible()
     page.close()
 
 
@@ -79,13 +80,16 @@ def test_history_and_schedule_are_there(origin: str, browser) -> None:
     page.get_by_text("nightly_refresh").first.wait_for(timeout=60_000)
     page.goto(f"{origin}/automation")
     page.get_by_text("nightly").first.wait_for(timeout=60_000)
+    assert page.get_by_text("nightly").first.is_visible()
     page.close()
 
 
 def test_the_scorecard_asset_shows_its_sparklines(origin: str, browser) -> None:
     page = browser.new_page(viewport={"width": 1600, "height": 1400})
     page.goto(f"{origin}/assets/scorecard?view=overview")
-    page.locator("img[src^='data:image/svg+xml']").first.wait_for(timeout=60_000)
+    drawn = page.locator("img[src^='data:image/svg+xml']")
+    drawn.first.wait_for(timeout=60_000)
+    assert drawn.first.is_visible()  # as many as fit in what Dagster shows inline
     page.close()
 
 

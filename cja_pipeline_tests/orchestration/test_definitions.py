@@ -33,7 +33,8 @@ def specs(definitions: dg.Definitions) -> list[dg.AssetSpec]:
 
 
 def test_they_load(definitions: dg.Definitions) -> None:
-    dg.Definitions.validate_loadable(definitions)
+    dg.Definitions.validate_loadable(definitions)  # raises on a broken edge, job, schedule or resource
+    assert definitions.resolve_job_def(NIGHTLY).name == NIGHTLY
 
 
 def test_each_asset_reads_its_own_room_and_the_one_before(specs: list[dg.AssetSpec]) -> None:
