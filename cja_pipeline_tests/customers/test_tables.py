@@ -114,7 +114,6 @@ def measured(frame: pd.DataFrame, folder: Path) -> object:
 
 @pytest.mark.slow
 def test_scored_finds_damaged_copies(tmp_path: Path) -> None:
-    pytest.importorskip("splink")
     quality = measured(register(1200, copies=1, most_slips=3, seed=4), tmp_path)
     assert quality.f1 >= 0.985  # type: ignore[attr-defined]
     assert quality.over_merged <= 0.005  # type: ignore[attr-defined]
@@ -122,14 +121,12 @@ def test_scored_finds_damaged_copies(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_scored_keeps_families_apart(tmp_path: Path) -> None:
-    pytest.importorskip("splink")
     quality = measured(register(1500, copies=2, most_slips=2, seed=4, family=0.5), tmp_path)
     assert quality.f1 >= 0.95  # type: ignore[attr-defined]
     assert quality.over_merged <= 0.03  # type: ignore[attr-defined]
 
 
 def test_scored_does_not_depend_on_the_order_of_rows() -> None:
-    pytest.importorskip("splink")
     frame = register(120, copies=2, most_slips=2, seed=9)
     records = person_records(frame, detect(frame, {}, truth="person"))
     first = resolve(records, secret=SECRET, method="scored").set_index("record_id")["customer_id"]
@@ -139,7 +136,6 @@ def test_scored_does_not_depend_on_the_order_of_rows() -> None:
 
 
 def test_scored_obeys_the_guard_rails() -> None:
-    pytest.importorskip("splink")
     base = {"first_name": "Anna", "last_name": "Meier", "email": "anna@web.de", "birth_date": "1985-04-03"}
     crowd = [
         {"record_id": f"k{n}", "crm_id": f"9{n}", "email": "verein@sport.de", "first_name": None}
