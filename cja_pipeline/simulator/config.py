@@ -57,12 +57,17 @@ class Incident(StrictModel):
 
 
 class Experiment(StrictModel):
-    """A randomised test on half of the devices, between two positions of the history."""
+    """A randomised test on half of the devices, between two positions of the history.
+
+    `effect` is the log-odds that variant B adds to going to the checkout; `lost` the share of variant B's
+    devices that never report having seen it, which makes the groups unequal.
+    """
 
     id: str
     start: float
     to: float
     effect: float
+    lost: float
 
 
 class Funnel(StrictModel):
@@ -143,7 +148,7 @@ class WorldConfig(StrictModel):
     affiliate_capture: float
     traffic: dict[str, list[tuple[str, str, str, float]]]
     funnel: Funnel
-    experiment: Experiment
+    experiments: list[Experiment]
     orders: Orders
     reorder: dict[str, float]
     email: Email

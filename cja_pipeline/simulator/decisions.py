@@ -21,7 +21,8 @@ from .web import ORIGIN, incident_window
 
 
 def decide(config: WorldConfig, calendar: Calendar, block: Block, table: Table) -> Table:
-    """Add depth, cause, stopped, nudged and variant (-1 none, 0 A, 1 B) to visits, from their own draws."""
+    """Add depth, cause, stopped, nudged, test (-1 none), variant (-1 none, 0 A, 1 B) and whether the variant
+    is reported, to visits, from their own draws."""
     people, funnel = block.people, config.funnel
     local = table["person"] - block.base
     category = block.category[block.local(table["device"])]
@@ -45,18 +46,13 @@ def decide(config: WorldConfig, calendar: Calendar, block: Block, table: Table) 
     )
     engaged = draws[:, 0] < np.select([origin == ORIGIN["own"], again], [funnel.engaged, 0.92], 0.8)
     product = engaged & (draws[:, 1] < np.where(again, 0.95, funnel.product))
-    test = config.experiment
-    position = calendar.position(table["ts"]) / calendar.days
-    variant = np.where(
-        (position >= test.start) & (position < test.to),
-        (mix(table["device"], 5) >> np.uint64(9)) & np.uint64(1),
-        -1,
-    ).astype(np.int8)
+    test, variant, reported = _assign(config, calendar, table)
+    nudge = np.array([*(each.effect for each in config.experiments), 0.0])[test] * (variant == 1)
     checkout_odds = logit(by_device["checkout"]) + 1.2 * again
     later = (draws[:, 4] < by_device["shipping"]) & (draws[:, 5] < by_device["payment"])
     has_cart = product & (draws[:, 2] < expit(cart + effects))
     cart_anyway = product & (draws[:, 2] < expit(cart))
-    checkout = draws[:, 3] < expit(checkout_odds + test.effect * (variant == 1))
+    checkout = draws[:, 3] < expit(checkout_odds + nudge)
     checkout_anyway = draws[:, 3] < expit(checkout_odds)
     pays = draws[:, 6] < by_device["purchase"]
     bug = np.zeros(len(draws), bool)
@@ -82,6 +78,24 @@ def decide(config: WorldConfig, calendar: Calendar, block: Block, table: Table) 
     table["cause"] = np.where(bought & ~anyway, table["channel"], -1).astype(np.int8)
     table["stopped"] = (depth == 6) & bug & pays
     table["nudged"] = bought & ~checkout_anyway
-    table["variant"] = variant
+    table["test"], table["variant"], table["reported"] = test, variant, reported
     table["errors"] = (depth == 6) & bug
     return table
+
+
+def _assign(
+    config: WorldConfig, calendar: Calendar, table: Table
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The experiment that runs during each visit (-1 none), the variant of its device (-1, 0, 1), and whether
+    web analytics hears of it."""
+    position = calendar.position(table["ts"]) / calendar.days
+    count = len(position)
+    test, variant = np.full(count, -1, np.int8), np.full(count, -1, np.int8)
+    reported = np.zeros(count, bool)
+    for index, each in enumerate(config.experiments):
+        inside = (position >= each.start) & (position < each.to)
+        device = table["device"][inside]
+        variant[inside] = (mix(device, 5 + index) >> np.uint64(9)) & np.uint64(1)
+        lost = (mix(device, 50 + index) / 2.0**64 < each.lost) & (variant[inside] == 1)
+        test[inside], reported[inside] = index, ~lost
+    return test, variant, reported

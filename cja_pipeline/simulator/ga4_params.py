@@ -132,8 +132,8 @@ def _texts(
     put("transaction_id", name == E["purchase"], words.order_code[visit])
     priced = np.isin(name, SHOPPING) | (name == E["view_item"])
     put("currency", priced, words.currency + of.currency[visit])
-    tested = (name == E["view_item"]) & (visits["variant"][visit] >= 0)
-    put("experiment_id", tested, words.experiment)
+    tested = (name == E["view_item"]) & visits["reported"][visit]
+    put("experiment_id", tested, words.experiment + visits["test"][visit].astype(np.int64))
     put("variant_id", tested, words.variant + visits["variant"][visit].astype(np.int64))
     put("content_type", name == E["share"], words.product_word)
     put("item_id", (name == E["share"]) & (product >= 0), words.item + product)

@@ -56,7 +56,7 @@ class Vocabulary:
         self.share = add(["whatsapp", "copy_link", "email"])
         self.error = add(ERRORS)
         self.currency = add(list(life.config.exchange_rates))
-        self.experiment = add([life.config.experiment.id])
+        self.experiment = add([each.id for each in life.config.experiments])
         self.variant = add(["A", "B"])
         self.product_word = add(["product"])
         self.item = add(goods.ids)

@@ -49,6 +49,7 @@ def _visits(like: Table, ts: np.ndarray, device: np.ndarray, person: np.ndarray,
     table["touched"] = ts.copy()
     table["consent"][:] = True
     table["campaign"][:] = -1
+    table["test"][:] = -1
     table["variant"][:] = -1
     table["cause"][:] = -1
     table["robot"][:] = robot

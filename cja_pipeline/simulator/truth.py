@@ -180,6 +180,9 @@ def _sessions(life: Life, emitted: Emitted) -> pa.Table:
         "orders": orders.astype(np.int32),
         "cause": channels.take(pa.array(np.maximum(visits["cause"], 0), mask=visits["cause"] < 0)),
         "stopped_by_incident": visits["stopped"],
+        "experiment": pa.array([each.id for each in life.config.experiments]).take(
+            pa.array(np.maximum(visits["test"], 0), mask=visits["test"] < 0)
+        ),
         "variant": pa.array(["A", "B"]).take(
             pa.array(np.maximum(visits["variant"], 0), mask=visits["variant"] < 0)
         ),

@@ -75,10 +75,13 @@ def effect_rows(life: Life) -> list[Row]:
         rows.append(_effect(kind, name, channel.effect, caused, seen, units))
         if channel.tilt:
             rows.append(_effect("confounding", name, channel.tilt, 0, seen, units))
-    test, variant_b = config.experiment, visits["variant"] == 1
-    nudged = int((visits["nudged"] & history).sum())
-    sold, shown = int((bought & variant_b).sum()), int((history & variant_b).sum())
-    rows.append(_effect("experiment", test.id, test.effect, nudged, sold, shown))
+    for index, test in enumerate(config.experiments):
+        variant_b = (visits["test"] == index) & (visits["variant"] == 1)
+        nudged = int((visits["nudged"] & variant_b & history).sum())
+        sold, shown = int((bought & variant_b).sum()), int((history & variant_b).sum())
+        rows.append(_effect("experiment", test.id, test.effect, nudged, sold, shown))
+        if test.lost:
+            rows.append(_effect("lost_exposures", test.id, test.lost, 0, sold, shown))
     rows += _holdout(life)
     rows += [
         _effect("mechanism", "slow delivery -> NPS (latent)", -1.1),
