@@ -194,7 +194,7 @@ class Warehouse:
                 f"and has the undeclared columns {extra}; correct the model or its tables.yml."
             )
         return ", ".join(
-            f'CAST("{column}" AS {spec.type}) AS "{column}"' for column, spec in table.columns.items()
+            f'{_cast(column, spec.type)} AS "{column}"' for column, spec in table.columns.items()
         )
 
 

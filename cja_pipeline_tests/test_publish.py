@@ -140,6 +140,23 @@ def test_a_reader_sees_the_old_night_while_the_new_one_is_written(
     assert seen == [2]
 
 
+def test_awkward_texts_arrive_as_they_are(warehouse: Warehouse, notes: Table, url: str) -> None:
+    texts = ["", "a,b", 'say "no"', "two\nlines", "\\N", "\\.", "NULL", " edge ", "tab\there", "שלום 🙂"]
+    columns = {**notes.columns, "text": Column(type="VARCHAR", description="Text.")}
+    worded = notes.model_copy(update={"columns": columns})
+    TABLES["kpis.notes"] = worded
+    type(TABLES).published = lambda self: {"notes": worded}  # the fixture puts the original back
+    select = (
+        "SELECT CAST(i AS VARCHAR) AS note_id, NULL AS day, NULL AS written_at, NULL AS amount, "
+        "NULL AS good, NULL AS email, list_extract(?, i) AS text FROM range(1, ?) AS r (i)"
+    )
+    frame = warehouse.df(select, [[*texts, None], len(texts) + 2])
+    warehouse.write("kpis.notes", frame)
+    publish(warehouse, url)
+    found = {int(key): text for key, text in query(url, "SELECT note_id, text FROM notes")}
+    assert [found[index + 1] for index in range(len(texts) + 1)] == [*texts, None]
+
+
 def test_an_unreachable_database_is_named_without_its_password(warehouse: Warehouse, notes: Table) -> None:
     pytest.importorskip("psycopg")
     with pytest.raises(PublishError, match=r"127\.0\.0\.1") as caught:
@@ -216,14 +233,20 @@ def test_only_rows_that_changed_are_written(
     fill(warehouse, *(["1"] * 20))
     publish(warehouse, url)
     sent: list[int] = []
-    original = module._batches
+    batches, blocks = module._batches, module._blocks
 
     def counted(*args: object) -> Iterator[list]:
-        for batch in original(*args):  # type: ignore[arg-type]
+        for batch in batches(*args):  # type: ignore[arg-type]
             sent.append(len(batch))
             yield batch
 
+    def counted_lines(*args: object) -> Iterator[bytes]:
+        for block in blocks(*args):  # type: ignore[arg-type]
+            sent.append(block.count(b"\n"))
+            yield block
+
     monkeypatch.setattr(module, "_batches", counted)
+    monkeypatch.setattr(module, "_blocks", counted_lines)
     publish(warehouse, url)
     assert sent == []
     fill(warehouse, "7", *(["1"] * 18), "8", "9")  # two changed, one new

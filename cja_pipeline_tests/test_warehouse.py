@@ -49,6 +49,18 @@ def test_a_window_is_replaced_and_the_rest_stays(warehouse: Warehouse, visits: T
         assert found == [(dt.date(2026, 3, 1), 10), (dt.date(2026, 3, 2), 21)]
 
 
+def test_doubles_are_cut_where_the_order_of_a_sum_shows(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    columns = {"rate": Column(type="DOUBLE", description="Rate.")}
+    sums = Table(
+        schema_name="kpis", name="sums", description="Sums.", grain="sum", key=["rate"], columns=columns
+    )
+    monkeypatch.setitem(TABLES, "kpis.sums", sums)
+    warehouse.replace("kpis.sums", "SELECT (0.1::DOUBLE + 0.2::DOUBLE) + 0.3::DOUBLE AS rate")
+    assert warehouse.scalar("SELECT rate FROM kpis.sums") == 0.6  # as added up it is 0.6000000000000001
+
+
 def test_a_failed_transaction_leaves_the_old_rows(warehouse: Warehouse, visits: Table) -> None:
     warehouse.replace("kpis.visits", rows((1, 10)))
 

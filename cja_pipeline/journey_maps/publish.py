@@ -7,12 +7,12 @@ interrupted publish leaves the last night in place. Only rows that differ from t
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
 from cja_pipeline.journey_maps.publish_extras import add_keys, create_views, drop_keys, drop_views, references
-from cja_pipeline.journey_maps.publish_rows import MOST, Fingerprint, Rows, batches
+from cja_pipeline.journey_maps.publish_rows import MOST, Fingerprint, Rows, batches, csv_blocks
 from cja_pipeline.journey_maps.serving import (
     PUBLICATION,
     declared_tables,
@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 DICTIONARY = "data_dictionary"
-_batches = batches  # the rows on their way to the serving database
+# the rows on their way to the serving database
+_batches = batches
+_blocks = csv_blocks
 
 
 class PublishError(RuntimeError):
@@ -179,8 +181,8 @@ def _fill(connection: sa.Connection, target: sa.Table, rows: Rows, changed_only:
     names = list(rows.columns)
     listed = ", ".join(f'"{name}"' for name in names)
     if connection.dialect.name == "postgresql":
-        query = rows.select(_plain, changed_only=changed_only)
-        _copy(connection, target, names, _batches(rows.warehouse, query))
+        query = rows.select(_for_postgres, changed_only=changed_only)
+        _copy(connection, target, names, _blocks(rows.warehouse, query))
         return
     slots = ", ".join("?" for _ in names)
     statement = f'INSERT INTO "{target.name}" ({listed}) VALUES ({slots})'
@@ -192,10 +194,21 @@ def _plain(name: str, declared: str) -> str:
     return f'"{name}"'
 
 
+def _for_postgres(name: str, declared: str) -> str:
+    """PostgreSQL takes the warehouse's own text of every type, but no NUL in text."""
+    if declared == "VARCHAR":
+        return f"replace(\"{name}\", chr(0), '')"
+    return _list_as_text(name) if declared.endswith("[]") else f'"{name}"'
+
+
+def _list_as_text(name: str) -> str:
+    return f"array_to_string(\"{name}\", ', ')"
+
+
 def _for_sqlite(name: str, declared: str) -> str:
     """SQLite knows text, integer and real: convert in the warehouse, column by column, not value by value."""
     if declared.endswith("[]"):
-        return f"array_to_string(\"{name}\", ', ')"
+        return _list_as_text(name)
     if declared.startswith("DECIMAL"):
         return f'CAST("{name}" AS DOUBLE)'
     if declared == "TIMESTAMP":
@@ -205,16 +218,13 @@ def _for_sqlite(name: str, declared: str) -> str:
     return f'"{name}"'
 
 
-def _copy(
-    connection: sa.Connection, target: sa.Table, names: list[str], batches: Iterator[list[Any]]
-) -> None:
+def _copy(connection: sa.Connection, target: sa.Table, names: list[str], blocks: Iterator[bytes]) -> None:
     """PostgreSQL's COPY on the transaction's own connection."""
     listed = ", ".join(f'"{name}"' for name in names)
     driver = connection.connection.driver_connection
     if driver is None:
         raise PublishError("the database connection was lost before the copy began")
-    with driver.cursor() as cursor, cursor.copy(f'COPY "{target.name}" ({listed}) FROM STDIN') as copy:
-        for batch in batches:
-            for row in batch:
-                # PostgreSQL refuses NUL in text
-                copy.write_row([v.replace("\x00", "") if isinstance(v, str) else v for v in row])
+    statement = f'COPY "{target.name}" ({listed}) FROM STDIN (FORMAT csv)'
+    with driver.cursor() as cursor, cursor.copy(statement) as copy:
+        for block in blocks:
+            copy.write(block)

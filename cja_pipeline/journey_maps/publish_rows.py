@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from cja_pipeline.tables import Table
 from cja_pipeline.warehouse import Warehouse
 
 BATCH = 20_000
+BLOCK = 1 << 20
 MOST = 0.4  # beyond this share of changed rows, writing the table anew is cheaper
 
 
@@ -105,6 +108,19 @@ class Rows:
 
     def forget(self) -> None:
         self.warehouse.execute(f"DROP TABLE IF EXISTS {self._tonight}")
+
+
+def csv_blocks(warehouse: Warehouse, query: str) -> Iterator[bytes]:
+    """The rows of a query as blocks of CSV, written by the warehouse itself, not row by row.
+
+    An empty field is null, an empty text is quoted: what PostgreSQL's COPY reads by default.
+    """
+    with TemporaryDirectory(prefix="publish-") as folder:
+        path = Path(folder) / "rows.csv"
+        warehouse.execute(f"COPY ({query}) TO '{path}' (FORMAT csv, HEADER false)")
+        with path.open("rb") as file:
+            while block := file.read(BLOCK):
+                yield block
 
 
 def batches(warehouse: Warehouse, query: str) -> Iterator[list[Any]]:
