@@ -61,6 +61,7 @@ def kpi_assets() -> list[dg.AssetsDefinition]:
         "friction",
         "anomalies",
         "insights",
+        "experiments",
         deps=["kpi_values", "funnel", "paths", "attribution", "cohorts"],
         own_checks={
             "numbers_agree": "Funnel, paths, attribution and KPIs count the same orders, buyers and revenue. "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -118,6 +118,18 @@ class Insights(StrictModel):
     max_q: float = Field(gt=0, lt=1)
 
 
+class Experiments(StrictModel):
+    """How randomised experiments are read; `control` and `planned` shares by the experiment's id."""
+
+    outcome_days: int = Field(ge=1)
+    min_customers: int = Field(ge=20)
+    max_split_p: float = Field(gt=0, lt=0.05)
+    max_q: float = Field(gt=0, lt=1)
+    owner: str
+    control: dict[str, str] = Field(default_factory=dict)
+    planned: dict[str, dict[str, Annotated[float, Field(gt=0)]]] = Field(default_factory=dict)
+
+
 class JourneyConfig(StrictModel):
     """All of ``config/journeys.yml``."""
 
@@ -130,6 +142,7 @@ class JourneyConfig(StrictModel):
     friction: Friction
     anomalies: Anomalies
     insights: Insights
+    experiments: Experiments
 
     @model_validator(mode="after")
     def _consistent(self) -> JourneyConfig:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from cja_pipeline.kpis.comparisons import Difference, mean_difference, sample_ratio_p
 from cja_pipeline.kpis.proportions import (
     Estimate,
     Interval,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 __all__ = [
+    "Difference",
     "Estimate",
     "Interval",
     "Survival",
@@ -42,12 +44,14 @@ __all__ = [
     "grouped_quantile",
     "kaplan_meier",
     "log_rank",
+    "mean_difference",
     "mover_ratio",
     "newcombe_difference",
     "nps",
     "poisson",
     "quantile",
     "ratio_from_moments",
+    "sample_ratio_p",
     "two_proportion_p",
     "wilson",
 ]

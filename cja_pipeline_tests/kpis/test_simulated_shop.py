@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from cja_pipeline.kpis.attribution import build_attribution
+from cja_pipeline.kpis.experiments import build_experiments
 from cja_pipeline.kpis.friction import build_friction
 from cja_pipeline.kpis.insights import build_insights
 from cja_pipeline.kpis.journeys import build_cohorts, build_funnel, build_paths
@@ -64,6 +65,7 @@ def shop(world: Path) -> Iterator[Warehouse]:
             build(wh)
         build_friction(wh)
         build_insights(wh)
+        build_experiments(wh)
         yield wh
 
 
@@ -116,6 +118,19 @@ def test_the_channel_without_effect_is_exposed(shop, world):
     )
     by_model = dict(zip(credit["model"], credit["n"], strict=True))
     assert by_model["first"] < by_model["linear"] < by_model["markov_1"] < by_model["last"]
+
+
+def test_the_experiment_is_read_and_the_broken_one_is_not(shop, world):
+    found = shop.read("kpis.experiments").set_index(["experiment", "metric"])
+    assert set(found.loc["gallery_zoom", "status"]) == {"sample_ratio_mismatch"}
+    row = found.loc[("checkout_button_2", "conversion_rate")]
+    assert row["split_p"] > 0.001
+    # what variant B truly sold more, among the visits that web analytics told of
+    effects = pd.read_parquet(world / "truth" / "effects.parquet").set_index(["kind", "name"])
+    truth = effects.loc[("experiment", "checkout_button_2")]
+    truly_more = truth["incremental_orders"] / truth["orders"] * row["value"]
+    assert row["ci_low"] <= truly_more <= row["ci_high"]
+    assert truly_more > 0
 
 
 def test_buyers_of_the_funnel_are_the_buyers_of_the_orders(shop):
