@@ -50,7 +50,7 @@ def kpi_assets() -> list[dg.AssetsDefinition]:
 
         return Report(metadata=build_cohorts(warehouse))
 
-    @measured("attribution", deps=["customers", "media"])
+    @measured("attribution", "attribution_total", deps=["customer_value", "media"])
     def attribution(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
         """Which channel deserves the credit, by ten models."""
         from cja_pipeline.kpis.attribution import build_attribution

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from cja_pipeline.kpis.credit_paths import Touches, read_touches
 from cja_pipeline.kpis.credit_rules import touch_weights
-from cja_pipeline.kpis.journey_config import Attribution
+from cja_pipeline.kpis.journey_config import Attribution, JourneyConfig
 from cja_pipeline.kpis.journey_params import ensure_journeys
 from cja_pipeline.kpis.markov import Chain, credit
 from cja_pipeline.warehouse import Warehouse
@@ -20,92 +20,126 @@ if TYPE_CHECKING:
 
 UNATTRIBUTED = "Unattributed"
 NO_CAMPAIGN = "(none)"
-GAINS = ("conversions", "net_revenue", "new_customers")
+GAINS = ("conversions", "net_revenue", "new_customers", "clv_12m")
+LIMITS = ("ci_low", "ci_high", "channel_low", "channel_high")
+SPENT = ["spend", "platform_conversions", "platform_revenue"]
 
 SPEND = """
-    SELECT m.channel, coalesce(nullif(m.campaign, ''), '(none)') AS campaign,
-        CAST(sum(m.spend) AS DOUBLE) AS spend,
+    SELECT CAST(date_trunc('month', m.day) AS DATE) AS month, m.channel,
+        coalesce(nullif(m.campaign, ''), '(none)') AS campaign,
+        CAST(coalesce(sum(m.spend), 0) AS DOUBLE) AS spend,
         CAST(sum(m.platform_conversions) AS DOUBLE) AS platform_conversions,
         CAST(sum(m.platform_revenue) AS DOUBLE) AS platform_revenue
     FROM customers.media AS m CROSS JOIN config.journey_params AS p
     WHERE m.day BETWEEN p.credit_from AND p.last_day
-    GROUP BY 1, 2
+    GROUP BY 1, 2, 3
     HAVING sum(m.spend) > 0 OR sum(m.platform_conversions) > 0
 """
-# all orders of the period: what no touch explains is credited to nobody, but never left out
+# all orders of each month: what no touch explains is credited to nobody, but never left out
 ORDERS = """
-    SELECT count(*) AS conversions, CAST(coalesce(sum(o.net_revenue), 0) AS DOUBLE) AS net_revenue,
-        count(CASE WHEN o.is_first_order THEN 1 END) AS new_customers, min(o.business_date) AS period_start
-    FROM customers.orders AS o CROSS JOIN config.journey_params AS p
+    SELECT CAST(date_trunc('month', o.business_date) AS DATE) AS month, count(*) AS conversions,
+        CAST(coalesce(sum(o.net_revenue), 0) AS DOUBLE) AS net_revenue,
+        count(CASE WHEN o.is_first_order THEN 1 END) AS new_customers,
+        CAST(coalesce(sum(CASE WHEN o.is_first_order THEN v.clv_12m END), 0) AS DOUBLE) AS clv_12m,
+        min(o.business_date) AS first_day
+    FROM customers.orders AS o
+    LEFT JOIN kpis.customer_value AS v ON v.customer_id = o.customer_id
+    CROSS JOIN config.journey_params AS p
     WHERE o.business_date BETWEEN p.credit_from AND p.last_day
+    GROUP BY 1 ORDER BY 1
 """
 
 
 def build_attribution(wh: Warehouse) -> dict[str, int]:
-    """Write ``kpis.attribution``: every model by channel and campaign, with spend, CAC, ROAS and intervals.
+    """Write ``kpis.attribution`` (by month) and ``kpis.attribution_total`` (the whole period): every model by
+    channel and campaign, with spend, CAC, ROAS, return on investment, CLV to CAC and intervals.
 
     Orders of the last `period_days` and touches of the `lookback_days` before each. Within a channel, the
-    Markov credit is shared among campaigns in proportion to linear credit.
+    Markov credit is shared among campaigns in proportion to linear credit. A Markov chain is fitted to each
+    period by itself, so a channel's months do not add up to its whole period; those of all other models do.
 
     Returns:
         Rows, orders credited, orders without a known touch, journeys still open and left out.
     """
-    import numpy as np
     import pandas as pd
 
-    config = ensure_journeys(wh).attribution
-    touches = read_touches(wh)
-    orders = wh.df(ORDERS).iloc[0]
-    totals = np.array([float(orders[gain]) for gain in GAINS])
-    params = wh.df("SELECT last_day, lookback_days, currency FROM config.journey_params").iloc[0]
-    open_paths = int(wh.scalar("SELECT count(*) FROM kpis.journeys WHERE outcome = 'open'"))
-    spend = wh.df(SPEND)
-
-    cells = touches.cells.merge(spend, how="outer", on=["channel", "campaign"])  # spend without credit stays
-    place = touches.cells.merge(cells.reset_index(), on=["channel", "campaign"], how="left")[
-        "index"
-    ].to_numpy()
-    frames = []
-    for model in config.models:
-        shared, low, high, channel_low, channel_high = _credit(touches, model, config)
-        frame = cells.assign(model=model)
-        for name, values in zip(GAINS, shared, strict=True):
-            frame[name] = np.zeros(len(cells))
-            frame.loc[place, name] = values
-        for name, values in (
-            ("ci_low", low),
-            ("ci_high", high),
-            ("channel_low", channel_low[touches.channel_of_cell]),
-            ("channel_high", channel_high[touches.channel_of_cell]),
-        ):
-            frame[name] = np.nan
-            frame.loc[place, name] = values
-        frame["n"], frame["after_cart"] = 0, np.nan
-        frame.loc[place, "n"], frame.loc[place, "after_cart"] = touches.orders_by_cell()
-        rest = totals - shared.sum(axis=1)
-        if round(rest[0]) > 0:
-            row = dict(zip(GAINS, rest, strict=True)) | {"model": model, "n": round(rest[0])}
-            frame.loc[len(frame)] = row | {"channel": UNATTRIBUTED, "campaign": NO_CAMPAIGN}
-        frames.append(frame)
-    result = pd.concat(frames, ignore_index=True)
-    result = _with_costs(result, config).assign(
-        period_start=orders["period_start"] if totals[0] else params["last_day"],
-        period_end=params["last_day"],
-        lookback_days=int(params["lookback_days"]),
-        currency=params["currency"],
-        open_paths=open_paths,
-    )
-    rows = wh.write("kpis.attribution", result)
+    config = ensure_journeys(wh)
+    wh.ensure("kpis.customer_value")
+    touches, orders, spend = read_touches(wh), wh.df(ORDERS), wh.df(SPEND)
+    params = wh.df("SELECT credit_from, last_day, lookback_days, currency FROM config.journey_params").iloc[0]
+    same = {
+        "lookback_days": int(params["lookback_days"]),
+        "currency": params["currency"],
+        "open_paths": int(wh.scalar("SELECT count(*) FROM kpis.journeys WHERE outcome = 'open'")),
+        "valued": bool(wh.scalar("SELECT count(clv_12m) FROM kpis.customer_value")),
+    }
+    first = orders["first_day"].min() if len(orders) else params["last_day"]
+    total = _period(touches, orders, spend, config, draws=config.attribution.bootstrap)
+    whole = total.assign(period_start=first, period_end=params["last_day"], **same)
+    months = []
+    for month in sorted({*orders["month"], *spend["month"]}):
+        of_month = _period(
+            touches.of_month(month.date()),
+            orders[orders["month"] == month],
+            spend[spend["month"] == month],
+            config,
+            draws=0,
+        )
+        start = max(month, pd.Timestamp(params["credit_from"]))
+        end = min(month + pd.offsets.MonthEnd(0), pd.Timestamp(params["last_day"]))
+        months.append(of_month.assign(period_start=start, period_end=end, **same))
+    rows = wh.write("kpis.attribution_total", _with_costs(whole, config))
+    monthly = pd.concat(months, ignore_index=True) if months else whole.iloc[:0]
+    rows += wh.write("kpis.attribution", _with_costs(monthly, config))
+    counted = int(orders["conversions"].sum())
     return {
         "rows": rows,
-        "orders": int(totals[0]),
-        "orders_without_touch": int(totals[0]) - touches.ordered,
-        "open_journeys": open_paths,
+        "orders": counted,
+        "orders_without_touch": counted - touches.ordered,
+        "open_journeys": same["open_paths"],
     }
 
 
-def _credit(touches: Touches, model: str, config: Attribution) -> tuple[Floats, Any, Any, Any, Any]:
-    """Credit by cell (3, cells), and limits of revenue by cell and by channel."""
+def _period(
+    touches: Touches, orders: pd.DataFrame, spend: pd.DataFrame, config: JourneyConfig, draws: int
+) -> pd.DataFrame:
+    """Credit of one period by every model, with the period's spend; cells without either are left out.
+
+    `draws` is how often the Markov chain is drawn again for its interval; 0 for none.
+    """
+    import numpy as np
+    import pandas as pd
+
+    totals = orders[list(GAINS)].sum().to_numpy(float)
+    paid = spend.groupby(["channel", "campaign"], as_index=False)[SPENT].sum(min_count=1)
+    cells = touches.cells.merge(paid, how="outer", on=["channel", "campaign"])  # spend without credit stays
+    cells.loc[len(cells), ["channel", "campaign"]] = [UNATTRIBUTED, NO_CAMPAIGN]
+    places = {key: i for i, key in enumerate(zip(cells["channel"], cells["campaign"], strict=True))}
+    place = [places[key] for key in zip(touches.cells["channel"], touches.cells["campaign"], strict=True)]
+    met, late = touches.orders_by_cell()
+    parts: list[dict[str, Any]] = []
+    for model in config.attribution.models:
+        shared, *limits = _credit(touches, model, config.attribution, draws)
+        limits[2:] = [each[touches.channel_of_cell] for each in limits[2:]]
+        columns: dict[str, Floats] = {name: np.zeros(len(cells)) for name in (*GAINS, "n")}
+        columns |= {name: np.full(len(cells), np.nan) for name in (*LIMITS, "after_cart")}
+        given = (*shared, met, *limits, np.where(met > 0, late, np.nan))
+        for column, values in zip(columns.values(), given, strict=True):
+            column[place] = values
+        rest = totals - shared.sum(axis=1)
+        if round(rest[0]) > 0:
+            for name, value in zip((*GAINS, "n"), (*rest, round(rest[0])), strict=True):
+                columns[name][-1] = value
+        parts.append({"model": np.full(len(cells), model, dtype=object), **columns})
+    stacked = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    frame = pd.concat([cells] * len(parts), ignore_index=True).assign(**stacked)
+    return frame[(frame["n"] > 0) | frame["spend"].notna()]
+
+
+def _credit(
+    touches: Touches, model: str, config: Attribution, draws: int
+) -> tuple[Floats, Any, Any, Any, Any]:
+    """Credit by cell (4, cells), and limits of revenue by cell and by channel."""
     import numpy as np
 
     from cja_pipeline.kpis.stats import compound_poisson
@@ -118,7 +152,7 @@ def _credit(touches: Touches, model: str, config: Attribution) -> tuple[Floats, 
     weight = touch_weights(rule, path, channel, touches.days, direct=direct, half_life=config.half_life_days)
     shared = np.array([np.bincount(cell, weight * gain[path], minlength=cells) for gain in touches.gains])
     if model.startswith("markov"):
-        return _markov_credit(touches, int(model[-1]), weight, shared, config)
+        return _markov_credit(touches, int(model[-1]), weight, shared, draws)
     money = weight * touches.gains[1][path]
     limits = []
     for group, groups in ((cell, cells), (touches.channel_of_cell[cell], channels)):
@@ -131,7 +165,7 @@ def _credit(touches: Touches, model: str, config: Attribution) -> tuple[Floats, 
 
 
 def _markov_credit(
-    touches: Touches, order: int, weight: Floats, linear: Floats, config: Attribution
+    touches: Touches, order: int, weight: Floats, linear: Floats, draws: int
 ) -> tuple[Floats, Any, Any, Any, Any]:
     import numpy as np
 
@@ -156,12 +190,12 @@ def _markov_credit(
         return by_channel[:, of_cell] * part, by_channel
 
     shared, _ = by_cell(touches.ends, touches.gains, linear)
-    if order > 1:
+    if order > 1 or not draws:
         return (shared, *unknown)
-    random = np.random.Generator(np.random.Philox(config.bootstrap))
+    random = np.random.Generator(np.random.Philox(draws))
     cell_draws, channel_draws = [], []
     lost = touches.ends[touches.ordered :]
-    for _ in range(config.bootstrap):  # Poisson bootstrap over journeys: each counts 0, 1, 2, ... times
+    for _ in range(draws):  # Poisson bootstrap over journeys: each counts 0, 1, 2, ... times
         times = random.poisson(1.0, touches.ordered).astype(float)
         ends = np.r_[times, random.poisson(lost)]
         revenue = touches.gains[1].copy()
@@ -175,13 +209,17 @@ def _markov_credit(
     return shared, low, high, channel_low, channel_high
 
 
-def _with_costs(result: pd.DataFrame, config: Attribution) -> pd.DataFrame:
+def _with_costs(result: pd.DataFrame, config: JourneyConfig) -> pd.DataFrame:
+    """What the credit costs and returns: by row, so by model, channel, campaign and period."""
     import numpy as np
 
     result["spend"] = result["spend"].fillna(0.0)
-    paid = result["spend"] > 0
-    enough = result["new_customers"] >= config.min_new_customers
-    result["cac"] = np.where(paid & enough, result["spend"] / result["new_customers"].where(enough), np.nan)
-    result["roas"] = np.where(paid, result["net_revenue"] / result["spend"].where(paid), np.nan)
-    group = result.groupby(["channel", "campaign"])["net_revenue"]
+    paid = result["spend"].where(result["spend"] > 0)
+    enough = result["new_customers"] >= config.attribution.min_new_customers
+    result["cac"] = paid / result["new_customers"].where(enough)
+    result["roas"] = result["net_revenue"] / paid
+    result["roi"] = config.value.margin * result["net_revenue"] / paid - 1
+    result["clv_12m"] = result["clv_12m"].where(result.pop("valued"), np.nan)
+    result["clv_to_cac"] = result["clv_12m"].where(enough) / paid
+    group = result.groupby(["period_start", "channel", "campaign"])["net_revenue"]
     return result.assign(band_low=group.transform("min"), band_high=group.transform("max"))

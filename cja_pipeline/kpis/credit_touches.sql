@@ -15,10 +15,13 @@ SELECT
     date_diff('second', t.occurred_at, j.ended_at) / 86400.0 AS days,
     coalesce(c.filled < t.position, FALSE) AS after_cart,
     j.value,
-    o.is_first_order AS is_new
+    o.is_first_order AS is_new,
+    CASE WHEN o.is_first_order THEN v.clv_12m END AS worth,
+    CAST(date_trunc('month', j.end_date) AS DATE) AS month
 FROM kpis.journey_touches AS t
 INNER JOIN kpis.journeys AS j ON j.journey_id = t.journey_id
 LEFT JOIN customers.orders AS o ON o.order_id = j.order_id
+LEFT JOIN kpis.customer_value AS v ON v.customer_id = o.customer_id
 LEFT JOIN carts AS c ON c.journey_id = t.journey_id
 CROSS JOIN config.journey_params AS p
 WHERE

@@ -183,7 +183,7 @@ def _late_channels(wh: Warehouse) -> list[dict[str, Any]]:
     """Channels praised by last click that mostly appear after the cart was filled."""
     from cja_pipeline.kpis.late_channels import late_channels
 
-    return late_channels(wh) if wh.exists("kpis.attribution") else []
+    return late_channels(wh) if wh.exists("kpis.attribution_total") else []
 
 
 _COLUMNS = [

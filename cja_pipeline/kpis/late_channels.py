@@ -20,7 +20,7 @@ CHANNELS = """
         sum(CASE WHEN model = 'markov_1' THEN conversions END) AS markov_orders,
         sum(CASE WHEN model = 'last' THEN n END) AS orders,
         sum(CASE WHEN model = 'last' THEN n * after_cart END) AS late
-    FROM kpis.attribution WHERE channel <> 'Unattributed' GROUP BY channel ORDER BY channel
+    FROM kpis.attribution_total WHERE channel <> 'Unattributed' GROUP BY channel ORDER BY channel
 """
 
 

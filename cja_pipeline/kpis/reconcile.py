@@ -104,14 +104,15 @@ def reconcile(wh: Warehouse) -> list[Result]:
         for claim in CLAIMS
         if all(wh.exists(table) for table in claim.needs)
     ]
-    if wh.exists("kpis.attribution"):
-        found += _credit(wh)
+    for table in ("attribution", "attribution_total"):
+        if wh.exists(f"kpis.{table}"):
+            found += _credit(wh, table)
     if wh.exists("kpis.kpi_values"):
         found += _kpis(wh)
     return found
 
 
-def _credit(wh: Warehouse) -> list[Result]:
+def _credit(wh: Warehouse, table: str) -> list[Result]:
     """The worst model of each total: every model must give away exactly what there is."""
     known = {
         "conversions": wh.scalar(f"SELECT count(*) {CREDITED}"),
@@ -122,20 +123,20 @@ def _credit(wh: Warehouse) -> list[Result]:
     for column, total in known.items():
         expected = float(total or 0)
         sums = wh.sql(
-            f"SELECT model, sum({column}) FROM kpis.attribution GROUP BY model ORDER BY model"
+            f"SELECT model, sum({column}) FROM kpis.{table} GROUP BY model ORDER BY model"
         ).fetchall()
         worst = max(sums, key=lambda row: abs(row[1] - expected), default=("no model", 0.0))
         advice = f"Credit of {worst[0]} does not sum to the orders: see attribution_build.py."
-        results.append(_result(f"credit_{column}", worst[1], expected, advice))
+        results.append(_result(f"{table}_{column}", worst[1], expected, advice))
     spend = wh.scalar(
         "SELECT sum(m.spend) FROM customers.media AS m CROSS JOIN config.journey_params AS p "
         "WHERE m.day BETWEEN p.credit_from AND p.last_day"
     )
     joined = wh.scalar(
-        "SELECT sum(spend) FROM kpis.attribution WHERE model = (SELECT min(model) FROM kpis.attribution)"
+        f"SELECT sum(spend) FROM kpis.{table} WHERE model = (SELECT min(model) FROM kpis.{table})"
     )
     advice = "Spend was lost or doubled when it was joined to credit: look for doubled channel and campaign."
-    results.append(_result("credit_spend", joined, spend, advice))
+    results.append(_result(f"{table}_spend", joined, spend, advice))
     return results
 
 

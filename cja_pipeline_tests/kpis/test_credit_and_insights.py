@@ -59,7 +59,7 @@ def paths_by_hand(wh: Warehouse) -> pd.DataFrame:
             days = [
                 (order.ordered_at - at).total_seconds() // 1 / 86400 for at in mine.loc[near, "occurred_at"]
             ]
-            found.append((list(mine.loc[near, "channel"]), 1, order.value, 0, days))
+            found.append((list(mine.loc[near, "channel"]), 1, order.value, 0, days, order.ordered_at))
             since = order.ordered_at
         # what no order followed: attempts end with a pause of 30 days, and the last one may still be open
         bought = orders.loc[orders["customer_id"] == customer, "ordered_at"]
@@ -77,23 +77,48 @@ def paths_by_hand(wh: Warehouse) -> pd.DataFrame:
         for attempt in ends:
             inside = mine["occurred_at"].between(max(attempt[0], attempt[-1] - LOOKBACK), attempt[-1])
             if inside.any():
-                found.append((list(mine.loc[inside, "channel"]), 0, 0.0, 1, [0.0] * int(inside.sum())))
-    return pd.DataFrame(found, columns=["path", "conversions", "value", "nulls", "days_before"])
+                days = [0.0] * int(inside.sum())
+                found.append((list(mine.loc[inside, "channel"]), 0, 0.0, 1, days, attempt[-1]))
+    columns = ["path", "conversions", "value", "nulls", "days_before", "ended_at"]
+    return pd.DataFrame(found, columns=columns)
 
 
 def test_warehouse_credit_equals_the_public_function_on_paths_made_by_hand(shop):
-    expected = attribute(paths_by_hand(shop)).set_index(["model", "channel"])
-    made = shop.df(
-        "SELECT model, channel, sum(conversions) AS conversions, sum(net_revenue) AS value "
-        "FROM kpis.attribution GROUP BY 1, 2"
-    ).set_index(["model", "channel"])
-    assert set(made.index) == set(expected.index)
-    for column in ("conversions", "value"):
-        np.testing.assert_allclose(made[column], expected.loc[made.index, column], rtol=1e-8)
+    paths = paths_by_hand(shop)
+    month = paths["ended_at"].dt.tz_localize("UTC").dt.tz_convert("Europe/Berlin").dt.strftime("%Y-%m")
+    assert month.nunique() == 3
+    periods = {"attribution_total": paths} | {f"attribution, {m}": paths[month == m] for m in set(month)}
+    for place, inside in periods.items():
+        table, _, chosen = place.partition(", ")
+        expected = attribute(inside).set_index(["model", "channel"])
+        made = shop.df(
+            "SELECT model, channel, sum(conversions) AS conversions, sum(net_revenue) AS value "
+            f"FROM kpis.{table} WHERE strftime(period_start, '%Y-%m') = '{chosen}' OR '{chosen}' = '' "
+            "GROUP BY 1, 2 HAVING sum(conversions) > 0"
+        ).set_index(["model", "channel"])
+        assert set(made.index) == set(expected[expected["conversions"] > 0].index)
+        for column in ("conversions", "value"):
+            np.testing.assert_allclose(made[column], expected.loc[made.index, column], rtol=1e-8)
+
+
+def test_months_add_up_to_the_whole_period(shop):
+    keys = ["model", "channel", "campaign"]
+    numbers = ["conversions", "net_revenue", "new_customers", "spend", "platform_conversions", "n"]
+    whole = shop.read("kpis.attribution_total").set_index(keys).sort_index()
+    months = shop.read("kpis.attribution").groupby(keys)[numbers].sum().sort_index()
+    assert months.index.equals(whole.index)
+    exact = ["spend", "platform_conversions", "n"]
+    np.testing.assert_allclose(months[exact], whole[exact].fillna(0), rtol=1e-9)
+    rules = ~whole.index.get_level_values("model").str.startswith("markov")
+    np.testing.assert_allclose(months[rules], whole.loc[rules, numbers].fillna(0), rtol=1e-9, atol=1e-9)
+    by_model = months.groupby("model")["conversions"].sum()
+    np.testing.assert_allclose(by_model, whole.groupby("model")["conversions"].sum(), rtol=1e-9)
+    spans = shop.read("kpis.attribution")[["period_start", "period_end"]].drop_duplicates()
+    assert (spans["period_start"].dt.to_period("M") == spans["period_end"].dt.to_period("M")).all()
 
 
 def test_costs_bands_and_intervals(shop):
-    made = shop.read("kpis.attribution")
+    made = shop.read("kpis.attribution_total")
     orders = shop.scalar("SELECT count(*) FROM customers.orders")
     assert made.groupby("model")["conversions"].sum().round(6).eq(orders).all()
     known = made[made["channel"] != "Unattributed"]
@@ -113,7 +138,32 @@ def test_costs_bands_and_intervals(shop):
         assert paid["cac"] == pytest.approx(paid["spend"] / paid["new_customers"])
     wasted = known[(known["model"] == "last") & (known["campaign"] == "summer")].iloc[0]
     assert (wasted["spend"] > 0, wasted["conversions"], wasted["n"]) == (True, 0, 0)
-    assert known.loc[known["spend"] == 0, ["cac", "roas"]].isna().all().all()
+    assert known.loc[known["spend"] == 0, ["cac", "roas", "roi", "clv_to_cac"]].isna().all().all()
+    assert paid["roi"] == pytest.approx((paid["net_revenue"] - paid["spend"]) / paid["spend"])
+    assert made["clv_12m"].isna().all()  # too few customers for a value model
+
+
+def test_value_of_the_customers_won_is_credited_like_the_customers(shop):
+    """With a known value of every buyer, credit of it sums to the value of all new customers."""
+    shop.execute("UPDATE kpis.customer_value SET clv_12m = 10 + 3 * length(customer_id) + r_score")
+    build_attribution(shop)
+    made = shop.read("kpis.attribution_total")
+    worth = shop.scalar(
+        "SELECT sum(v.clv_12m) FROM kpis.customer_value v JOIN customers.orders o USING (customer_id) "
+        "WHERE o.is_first_order"
+    )
+    first = shop.df(
+        "SELECT v.clv_12m FROM kpis.customer_value v JOIN customers.orders o USING (customer_id) "
+        "JOIN kpis.journeys j USING (order_id) WHERE o.is_first_order AND NOT EXISTS (SELECT 1 FROM "
+        "kpis.journey_touches t WHERE t.journey_id = j.journey_id AND t.earns_credit)"
+    )
+    build_customer_value(shop)
+    build_attribution(shop)
+    np.testing.assert_allclose(made.groupby("model")["clv_12m"].sum(), worth, rtol=1e-9)
+    nobody = made[(made["model"] == "last") & (made["channel"] == "Unattributed")]
+    assert nobody["clv_12m"].sum() >= first["clv_12m"].sum() - 1e-6
+    paid = made[(made["spend"] > 0) & (made["new_customers"] >= 20)]
+    np.testing.assert_allclose(paid["clv_to_cac"], (paid["clv_12m"] / paid["new_customers"]) / paid["cac"])
 
 
 def test_tables_keep_what_they_declare(shop):
@@ -134,10 +184,12 @@ def test_everything_agrees(shop):
         "funnel_buyers",
         "paths_orders",
         "paths_net_revenue",
-        "credit_conversions",
-        "credit_net_revenue",
-        "credit_new_customers",
-        "credit_spend",
+        "attribution_conversions",
+        "attribution_net_revenue",
+        "attribution_new_customers",
+        "attribution_spend",
+        "attribution_total_conversions",
+        "attribution_total_net_revenue",
         "value_buyers",
         "cohort_customers",
     }
@@ -152,7 +204,12 @@ def test_a_lost_order_is_noticed_everywhere(shop):
     shop.execute("DELETE FROM customers.orders WHERE order_id = ?", [lost])
     failed = {r["check_id"]: r for r in reconcile(shop) if not r["passed"]}
     shop.execute("ROLLBACK")
-    assert failed.keys() >= {"paths_orders", "paths_net_revenue", "credit_conversions", "value_net_revenue"}
+    assert failed.keys() >= {
+        "paths_orders",
+        "paths_net_revenue",
+        "attribution_conversions",
+        "value_net_revenue",
+    }
     assert failed["paths_orders"]["observed"] == failed["paths_orders"]["expected"] + 1
     assert all(r["advice"] for r in failed.values())
 
@@ -261,7 +318,7 @@ def test_a_channel_that_comes_after_the_decision_is_exposed(warehouse):
     late = warehouse.df("SELECT * FROM kpis.insights WHERE status = 'late_touch'")
     assert late["feature"].tolist() == ["channel:Voucher"]
     assert late["exposed_rate"][0] == 1.0
-    credit = warehouse.df("SELECT model, conversions FROM kpis.attribution WHERE channel = 'Voucher'")
+    credit = warehouse.df("SELECT model, conversions FROM kpis.attribution_total WHERE channel = 'Voucher'")
     by_model = dict(zip(credit["model"], credit["conversions"], strict=True))
     assert by_model["first"] == 0
     assert by_model["last"] > by_model["markov_1"] > 0

@@ -114,7 +114,8 @@ def test_the_channel_without_effect_is_exposed(shop, world):
     late = shop.df("SELECT feature FROM kpis.insights WHERE status = 'late_touch'")
     assert late["feature"].tolist() == ["channel:Affiliates"]
     credit = shop.df(
-        "SELECT model, sum(conversions) AS n FROM kpis.attribution WHERE channel = 'Affiliates' GROUP BY 1"
+        "SELECT model, sum(conversions) AS n FROM kpis.attribution_total "
+        "WHERE channel = 'Affiliates' GROUP BY 1"
     )
     by_model = dict(zip(credit["model"], credit["n"], strict=True))
     assert by_model["first"] < by_model["linear"] < by_model["markov_1"] < by_model["last"]
