@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from cja_pipeline.answers import DAY, explain, quality, quarantine
+from cja_pipeline.privacy.commands import privacy
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -21,7 +22,7 @@ def main() -> None:
     os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
 
 
-for command in (explain, quality, quarantine):
+for command in (explain, quality, quarantine, privacy):
     main.add_command(command)
 
 
@@ -80,6 +81,31 @@ def run(start: dt.datetime | None, end: dt.datetime | None) -> None:
         )
     console = wide_console()
     ok = run_days(console, first, last)
+    if ok:
+        print_summary(get_settings(), console)
+    sys.exit(0 if ok else 1)
+
+
+@main.command()
+def rebuild() -> None:
+    """Make every table again from the landed files; no vendor is asked, customer ids stay.
+
+    The old warehouse stays in use until the new one is complete. Example: cja rebuild
+    """
+    from cja_pipeline.console import wide_console
+    from cja_pipeline.demo import print_summary, run_days
+    from cja_pipeline.orchestration.jobs import REBUILD
+    from cja_pipeline.rebuild import NothingLandedError
+    from cja_pipeline.rebuild import rebuild as rebuild_warehouse
+    from cja_pipeline.settings import get_settings
+
+    console = wide_console()
+    try:
+        ok = rebuild_warehouse(
+            get_settings().prepare(), lambda first, last: run_days(console, first, last, REBUILD)
+        )
+    except (NothingLandedError, OSError) as error:
+        _fail(error)
     if ok:
         print_summary(get_settings(), console)
     sys.exit(0 if ok else 1)

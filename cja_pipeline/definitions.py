@@ -5,7 +5,7 @@ import dagster as dg
 from cja_pipeline.customers.assets import customer_assets
 from cja_pipeline.journey_maps.assets import journey_map_assets
 from cja_pipeline.kpis.assets import kpi_assets
-from cja_pipeline.orchestration.jobs import nightly_job
+from cja_pipeline.orchestration.jobs import nightly_job, rebuild_job
 from cja_pipeline.orchestration.resources import Store
 from cja_pipeline.orchestration.schedules import nightly_schedule
 from cja_pipeline.orchestration.sensors import failure_sensor, gap_sensor
@@ -24,7 +24,7 @@ def build_definitions(**resources: object) -> dg.Definitions:
             *kpi_assets(),
             *journey_map_assets(),
         ],
-        jobs=[job],
+        jobs=[job, rebuild_job()],
         schedules=[nightly_schedule(job)],
         sensors=[gap_sensor(job, anchor="web_events"), failure_sensor()],
         resources={"store": Store(), **resources},

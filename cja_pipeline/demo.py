@@ -54,15 +54,16 @@ def run_demo(
     return ok
 
 
-def run_days(console: Console, start: dt.date, end: dt.date) -> bool:
-    """One run of the nightly job with progress lines."""
+def run_days(console: Console, start: dt.date, end: dt.date, job: str | None = None) -> bool:
+    """One run of a job (by default the nightly one) with progress lines."""
+    from cja_pipeline.orchestration.jobs import NIGHTLY
     from cja_pipeline.orchestration.nightly import run_nights
 
     span = f"{start}" if start == end else f"{start} to {end}"
     console.print(f"  run for {span}", style="bold dim", highlight=False)
     began = time.perf_counter()
     with watching(console) as records:
-        ok = run_nights(start, end)
+        ok = run_nights(start, end, job=job or NIGHTLY)
     failed = sum(len(record["errors"]) for record in records)
     console.print(
         f"  {len(records)} steps, {sum(record['checks'] for record in records)} checks, "

@@ -1,4 +1,4 @@
-"""The nightly job: every asset, one business day or a range of them in one run."""
+"""The jobs: every asset, one business day or a range of them in one run; and all rooms after the sources."""
 
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -9,6 +9,7 @@ if TYPE_CHECKING:  # Dagster does not export the type of what its own define_ass
 
 AssetJob: TypeAlias = "UnresolvedAssetJobDefinition"
 NIGHTLY = "nightly_refresh"
+REBUILD = "rebuild_from_landings"
 
 
 def nightly_job() -> AssetJob:
@@ -18,4 +19,13 @@ def nightly_job() -> AssetJob:
         selection=dg.AssetSelection.all(),
         description="Pull, validate, merge, measure, draw and publish the last business day.",
         tags={"dagster/max_runtime": "7200"},
+    )
+
+
+def rebuild_job() -> AssetJob:
+    """Every room but the sources: makes all tables again from what was landed; no vendor is asked."""
+    return dg.define_asset_job(
+        REBUILD,
+        selection=dg.AssetSelection.all() - dg.AssetSelection.groups("1_sources"),
+        description="Make every table again from what was landed. `cja rebuild` runs it.",
     )

@@ -32,8 +32,8 @@ def dagster_home() -> Path:
     return Path(os.environ["DAGSTER_HOME"])
 
 
-def run_nights(start: dt.date, end: dt.date, *, reason: str = "terminal") -> bool:
-    """Run the nightly job for the business days `start` to `end` in one run; True if it succeeded.
+def run_nights(start: dt.date, end: dt.date, *, reason: str = "terminal", job: str = NIGHTLY) -> bool:
+    """Run a job (the nightly one) for the business days `start` to `end` in one run; True if it succeeded.
 
     Progress goes to the logger ``cja_pipeline.progress``; everything else to Dagster's event log.
     """
@@ -41,9 +41,9 @@ def run_nights(start: dt.date, end: dt.date, *, reason: str = "terminal") -> boo
     logging.getLogger("dagster").setLevel(logging.CRITICAL)
     from cja_pipeline.definitions import build_definitions
 
-    job = build_definitions().resolve_job_def(NIGHTLY)
+    definition = build_definitions().resolve_job_def(job)
     with dg.DagsterInstance.get() as instance:
-        result = job.execute_in_process(
+        result = definition.execute_in_process(
             instance=instance,
             tags={
                 RANGE_START: start.isoformat(),

@@ -1,0 +1,100 @@
+"""Make the whole warehouse again from what was landed: after an upgrade, a change of rules, or in doubt.
+
+The new warehouse grows beside the old one and takes its place only when it is finished and published, so a
+rebuild that fails or is killed leaves everything as it was. Vendors are not asked again.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cja_pipeline.settings import Settings, get_settings
+from cja_pipeline.warehouse import Warehouse
+
+# What no landing can tell: the id a customer has had, when customers merged, how checks went on past nights.
+REMEMBERED = ("customers.identity_links", "customers.identity_log", "quality.results")
+
+
+class NothingLandedError(RuntimeError):
+    """There is no landed day to build from."""
+
+
+def rebuild(settings: Settings, run: Callable[[dt.date, dt.date], bool]) -> bool:
+    """Build a new warehouse from all landed days and put it in the place of the old one.
+
+    Args:
+        run: runs every room after the first for a range of days, on the warehouse of the current settings.
+
+    Returns:
+        Whether it succeeded; if not, the old warehouse and the published tables stay as they were.
+
+    Raises:
+        NothingLandedError: the landing folder is empty.
+    """
+    days = landed_days(settings.landing_dir)
+    if not days:
+        raise NothingLandedError(
+            f"{settings.landing_dir} holds no landed day. Run `cja run --from DAY --to DAY` first."
+        )
+    old = settings.warehouse_path
+    new = old.with_name(f"{old.stem}.rebuilding{old.suffix}")
+    discard(new)
+    carry_over(old, new, settings)
+    with warehouse_at(new):
+        done = run(days[0], days[-1])
+    if done:
+        os.replace(new, old)  # the finished file was closed, so it has no log of its own
+    discard(new)
+    return done
+
+
+def landed_days(landing: Path) -> list[dt.date]:
+    """Business days that any stream has landed, oldest first."""
+    names = {folder.name.removeprefix("dt=") for folder in landing.glob("*/*/dt=*")}
+    return sorted(dt.date.fromisoformat(name) for name in names)
+
+
+def carry_over(old: Path, new: Path, settings: Settings) -> None:
+    """Copy the remembered tables into a new warehouse file."""
+    with Warehouse(new, memory_limit=settings.memory_limit, threads=settings.threads) as warehouse:
+        if not old.exists():
+            return
+        quoted = str(old).replace("'", "''")
+        warehouse.execute(f"ATTACH '{quoted}' AS old (READ_ONLY)")
+        for name in REMEMBERED:
+            schema, _, table = name.partition(".")
+            known = warehouse.scalar(
+                "SELECT count(*) FROM duckdb_tables() WHERE database_name = 'old' AND schema_name = ? "
+                "AND table_name = ?",
+                [schema, table],
+            )
+            if known:
+                warehouse.ensure(name)
+                warehouse.execute(f"INSERT INTO {name} BY NAME SELECT * FROM old.{name}")
+        warehouse.execute("DETACH old")
+
+
+def discard(path: Path) -> None:
+    """Remove a warehouse file and what belongs to it."""
+    for suffix in ("", ".wal"):
+        Path(f"{path}{suffix}").unlink(missing_ok=True)
+
+
+@contextmanager
+def warehouse_at(path: Path) -> Iterator[None]:
+    """Let this process's settings name another warehouse."""
+    before = os.environ.get("CJA_WAREHOUSE")
+    os.environ["CJA_WAREHOUSE"] = str(path)
+    get_settings.cache_clear()
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["CJA_WAREHOUSE"]
+        else:
+            os.environ["CJA_WAREHOUSE"] = before
+        get_settings.cache_clear()
