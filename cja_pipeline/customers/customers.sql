@@ -22,17 +22,46 @@ contacts as (
             as language,
         bool_and(c.consent_analytics) as consent_analytics,
         bool_and(case when coalesce(c.email_opt_out, false) then false else c.consent_marketing end)
-            as consent_marketing
+            as consent_marketing,
+        bool_or(coalesce(c.email_opt_out, false)) as opted_out
     from validated.contacts_current c
     join customers.identity_links l
         on l.kind = 'contact' and l.record_key = concat('contact:', c.contact_id)
     group by l.customer_id
 ),
-unsubscribed as (
+invitations as (
+    -- who invited with which code; nobody invites themselves, not even by a second account
+    select l.customer_id, min(c.referral_code) as referral_code
+    from validated.contacts_current c
+    join customers.identity_links l on l.kind = 'contact' and l.record_key = concat('contact:', c.contact_id)
+    where c.referral_code is not null
+    group by l.customer_id, c.referral_code
+),
+referred as (
     select distinct l.customer_id
+    from validated.contacts_current c
+    join customers.identity_links l on l.kind = 'contact' and l.record_key = concat('contact:', c.contact_id)
+    join invitations i on i.referral_code = c.referred_by_code and i.customer_id <> l.customer_id
+),
+profiles as (
+    select
+        l.customer_id,
+        e.profile_id,
+        bool_or(e.event_type in ('unsubscribed', 'spam')) as left_list,
+        -- undeliverable until something arrives again
+        coalesce(
+            max(case when e.event_type = 'bounced' and e.bounce_type = 'hard' then e.occurred_at end)
+            >= coalesce(max(case when e.event_type = 'received' then e.occurred_at end), timestamp '1970-01-01'),
+            false
+        ) as bounced
     from validated.email_events e
     join customers.identity_links l on l.kind = 'profile' and l.record_key = concat('profile:', e.profile_id)
-    where e.event_type in ('unsubscribed', 'spam')
+    group by l.customer_id, e.profile_id
+),
+mailing as (
+    select customer_id, bool_or(left_list) as left_list, bool_and(bounced) as bounced
+    from profiles
+    group by customer_id
 ),
 devices as (
     select
@@ -103,7 +132,10 @@ staged as (
     group by customer_id
 ),
 named as (
-    select customer_id, count(distinct concat(identifier_type, identifier_hash)) as identifiers
+    select
+        customer_id,
+        count(distinct concat(identifier_type, identifier_hash)) as identifiers,
+        bool_or(identifier_type = 'email') as has_email
     from customers.customer_identifiers
     group by customer_id
 ),
@@ -144,9 +176,15 @@ select
         when c.consent_analytics or w.consent_analytics then true
     end as consent_analytics,
     case
-        when c.consent_marketing = false or w.consent_marketing = false or u.customer_id is not null then false
+        when c.consent_marketing = false or w.consent_marketing = false or u.left_list then false
         when c.consent_marketing or w.consent_marketing then true
     end as consent_marketing,
+    case
+        when not coalesce(n.has_email, false) then 'no_address'
+        when u.left_list or c.opted_out then 'unsubscribed'
+        when u.bounced then 'bounced'
+        else 'reachable'
+    end as email_status,
     concat_ws(', ',
         case when l.in_crm then 'crm' end,
         case when l.in_email then 'email' end,
@@ -158,13 +196,14 @@ select
     coalesce(t.departments, 0) as departments,
     coalesce(n.identifiers, 0) as identifiers,
     coalesce(t.touchpoints, 0) as touchpoints,
+    g.customer_id is not null as is_referred,
     f.last_nps,
     coalesce(f.open_tickets, 0) as open_tickets,
     f.mean_sentiment
 from links l
 cross join config.params params
 left join contacts c on c.customer_id = l.customer_id
-left join unsubscribed u on u.customer_id = l.customer_id
+left join mailing u on u.customer_id = l.customer_id
 left join devices w on w.customer_id = l.customer_id
 left join visit_places p on p.customer_id = l.customer_id and p.place = 1
 left join visit_devices d on d.customer_id = l.customer_id and d.place = 1
@@ -173,4 +212,5 @@ left join bought o on o.customer_id = l.customer_id
 left join contacted t on t.customer_id = l.customer_id
 left join staged s on s.customer_id = l.customer_id
 left join named n on n.customer_id = l.customer_id
+left join referred g on g.customer_id = l.customer_id
 left join opinions f on f.customer_id = l.customer_id

@@ -259,6 +259,63 @@ def test_opt_out_spreads_and_opt_in_does_not() -> None:
     assert [row[1:] for row in rows] == [expected for _, expected in cases]
 
 
+def test_who_can_be_mailed() -> None:
+    """Leaving the list holds for all addresses of a customer; a dead address only if there is no other."""
+    addresses = {"left": "unsubscribed", "dead": "bounced", "back": "reachable", "flag": "unsubscribed"}
+    mails = [
+        ("left", "received", 1, None),
+        ("left", "unsubscribed", 2, None),
+        ("dead", "received", 1, None),
+        ("dead", "bounced", 2, "hard"),
+        ("back", "bounced", 1, "hard"),
+        ("back", "received", 2, None),
+        ("soft", "received", 1, None),
+        ("soft", "bounced", 2, "soft"),
+    ]
+    wh = built(
+        contacts=[
+            {"contact_id": name, "email": f"{name}@mail.example", "email_opt_out": name == "flag"}
+            for name in addresses
+        ]
+        + [{"contact_id": "none", "login_id": "U1"}],
+        email_events=[
+            {
+                "event_id": f"{name}{day}",
+                "profile_id": name,
+                "email": f"{name}@mail.example",
+                "event_type": kind,
+                "occurred_at": at(f"{day} 10:00"),
+                "bounce_type": bounce,
+            }
+            for name, kind, day, bounce in mails
+        ],
+    )
+    rows = wh.sql(
+        "SELECT min(l.record_key), min(c.email_status) FROM customers.customers c "
+        "JOIN customers.identity_links l USING (customer_id) "
+        "WHERE l.kind IN ('contact', 'profile') GROUP BY customer_id"
+    ).fetchall()
+    found = {key.split(":")[1]: status for key, status in rows}
+    assert found == {**addresses, "soft": "reachable", "none": "no_address"}
+
+
+def test_nobody_invites_themselves() -> None:
+    anna_again = {"contact_id": "4", "merged_contact_ids": "1;4", "referred_by_code": "ANNA1"}
+    wh = built(
+        contacts=[
+            {**ANNA, "referral_code": "ANNA1"},
+            anna_again,
+            {"contact_id": "2", "referred_by_code": "ANNA1"},
+            {"contact_id": "3", "referred_by_code": "NOBODY"},
+        ]
+    )
+    rows = wh.sql(
+        "SELECT min(l.record_key), bool_or(c.is_referred) FROM customers.customers c "
+        "JOIN customers.identity_links l USING (customer_id) GROUP BY customer_id ORDER BY 1"
+    ).fetchall()
+    assert rows == [("contact:1", False), ("contact:2", True), ("contact:3", False)]
+
+
 def test_building_again_gives_equal_tables() -> None:
     tables = {
         "web_events": [
