@@ -39,17 +39,39 @@ class Warehouse:
     def __init__(self, path: Path | str, *, memory_limit: str = "1500MB", threads: int = 2) -> None:
         self.path = path
         self._depth = 0
+        self._limits = {"memory_limit": memory_limit, "threads": threads}
         if str(path) != ":memory:":
             Path(path).parent.mkdir(parents=True, exist_ok=True)
-        self.connection = self._connect(str(path), {"memory_limit": memory_limit, "threads": threads})
-        if str(path) != ":memory:":
-            self.execute(f"SET temp_directory = '{_quote(str(path))}.tmp'")
+        self._open()
+
+    def _open(self) -> None:
+        self.connection = self._connect(str(self.path), self._limits)
+        if str(self.path) != ":memory:":
+            self.execute(f"SET temp_directory = '{_quote(str(self.path))}.tmp'")
         self.execute("SET TimeZone = 'UTC'")
         self.execute("SET autoinstall_known_extensions = false")
         # insertion order is never relied upon: every model has a total ordering where order matters
         self.execute("SET preserve_insertion_order = false")
         for schema in SCHEMAS:
             self.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+
+    def compact(self) -> None:
+        """Write the file anew, so that no page holds what was deleted; temporary tables end with it.
+
+        The new file replaces the old one as a whole: a crash leaves the one or the other.
+        """
+        path = Path(self.path)
+        fresh = path.with_name(f".{path.name}.new")
+        for old in (fresh, fresh.with_name(f"{fresh.name}.wal")):
+            old.unlink(missing_ok=True)
+        self.execute("CHECKPOINT")
+        self.execute(f"ATTACH '{_quote(str(fresh))}' AS compacted")
+        self.execute(f'COPY FROM DATABASE "{self.scalar("SELECT current_database()")}" TO compacted')
+        self.execute("DETACH compacted")
+        self.close()
+        fresh.replace(path)
+        path.with_name(f"{path.name}.wal").unlink(missing_ok=True)
+        self._open()
 
     @staticmethod
     def _connect(path: str, config: dict[str, Any]) -> duckdb.DuckDBPyConnection:
@@ -90,6 +112,10 @@ class Warehouse:
     def df(self, query: str, params: Sequence[Any] | dict[str, Any] | None = None) -> pd.DataFrame:
         """The result of a query as a DataFrame."""
         return self.sql(query, params).df()
+
+    def batches(self, query: str, rows: int) -> Iterator[Any]:
+        """The result of a query as Arrow record batches of about so many rows; read them to the end."""
+        yield from self.connection.sql(query).to_arrow_reader(rows)
 
     def scalar(self, query: str, params: Sequence[Any] | dict[str, Any] | None = None) -> Any:
         """The first value of the first row, or None."""
@@ -163,10 +189,14 @@ class Warehouse:
             return self.count(name) - before
 
     def ensure(self, name: str) -> None:
-        """Create an empty declared table if it is not there."""
+        """Create an empty declared table if it is not there; add the columns that an older one lacks."""
         table = TABLES[name]
         body = ", ".join(f'"{column}" {spec.type}' for column, spec in table.columns.items())
         self.execute(f"CREATE TABLE IF NOT EXISTS {name} ({body})")
+        present = {row[0] for row in self.sql(f"DESCRIBE {name}").fetchall()}
+        for column, spec in table.columns.items():
+            if column not in present:
+                self.execute(f'ALTER TABLE {name} ADD COLUMN "{column}" {spec.type}')
 
     def count(self, name: str) -> int:
         return int(self.scalar(f"SELECT count(*) FROM {name}"))

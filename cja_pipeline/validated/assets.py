@@ -57,14 +57,16 @@ def validated_assets() -> list[dg.AssetsDefinition]:
 
 
 def _load(context: dg.AssetExecutionContext, warehouse: Warehouse, *tables: str) -> Report:
+    from cja_pipeline.privacy.retention import expire, write_removals
     from cja_pipeline.validated.load import load
 
     settings = get_settings()
     days = window_of(context).days()
-    loads = [
-        load(warehouse, f"validated.{table}", settings.landing_dir, days, context.run.run_id)
-        for table in tables
-    ]
+    expired, loads = 0, []
+    for table in (f"validated.{table}" for table in tables):
+        expired += expire(warehouse, table, settings.landing_dir)
+        loads.append(load(warehouse, table, settings.landing_dir, days, context.run.run_id))
+        write_removals(warehouse, table, settings.landing_dir)
     return Report(
         metadata={
             "offered": sum(one.offered for one in loads),
@@ -72,5 +74,6 @@ def _load(context: dg.AssetExecutionContext, warehouse: Warehouse, *tables: str)
             "quarantined": sum(one.quarantined for one in loads),
             "duplicates": sum(one.duplicate for one in loads),
             "days_loaded": max(len(one.days) for one in loads),
+            "expired": expired,
         }
     )

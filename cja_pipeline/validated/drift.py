@@ -7,7 +7,9 @@ files are compared as a whole. What is found says names and shapes, never values
 from __future__ import annotations
 
 import datetime as dt
+import difflib
 import json
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,13 +25,22 @@ if TYPE_CHECKING:
 SAMPLE = 20
 FIELDS_TOLD = 50
 FIELD_LENGTH = 120
+PARQUET_WORDS = {
+    "unknown": "a column that is neither read nor known",
+    "missing": "the files do not have it",
+    "retyped": "another kind of value than declared",
+}
+ALIKE = 0.6  # names of a missing and an unknown field that are this similar are taken for a renaming
+PLAIN_NAME = re.compile(r"^[A-Za-z][A-Za-z0-9_ .-]{0,39}$")  # what may be told of an unknown value
+LONG_NUMBER = re.compile(r"\d{5}")
 
 
 @dataclass(frozen=True)
 class Finding:
     """One thing about the shape of a day's data.
 
-    Kinds: unknown, missing, retyped, unreadable, file, vendor.
+    Kinds: unknown, missing, renamed, retyped (fields); unreadable, value (values of known fields); file,
+    vendor, unfinished (what was landed).
     """
 
     day: dt.date
@@ -47,8 +58,8 @@ def findings_of(stage: Stage, days: Sequence[Day]) -> list[Finding]:
         found.setdefault((finding.day, finding.kind, finding.field), finding)
 
     for file, kind, text in stage.notes:
-        if kind == "unknown":
-            add(Finding(file.day, kind, text, "a column that is neither read nor known"))
+        if kind in PARQUET_WORDS:
+            add(Finding(file.day, kind, text, PARQUET_WORDS[kind]))
         else:
             add(Finding(file.day, kind, file.name, text, file.rows))
     for day in days:
@@ -64,7 +75,47 @@ def findings_of(stage: Stage, days: Sequence[Day]) -> list[Finding]:
     for date, column, records in rows:
         kind = stage.table.columns[column].type
         add(Finding(date, "unreadable", column, f"cannot be read as {kind} and became null", records))
+    for finding in _new_values(stage):
+        add(finding)
+    for finding in _renamed(list(found.values())):
+        add(finding)
     return sorted(found.values(), key=lambda one: (one.day, one.kind, one.field))
+
+
+def _new_values(stage: Stage) -> Iterator[Finding]:
+    """Unknown values of columns with known ones. Named only if the vendor makes them up and they look like a
+    name; anything else is counted without quoting it."""
+    from cja_pipeline.validated.stage import NEW
+
+    if not stage.stream.enums:
+        return
+    rows = stage.warehouse.sql(
+        "SELECT _dt, entry, count(*) AS records FROM (SELECT _dt, unnest(_new) AS entry FROM stage "
+        "WHERE _new IS NOT NULL AND (_rules IS NULL OR len(_rules) > 0)) AS unknown "
+        "GROUP BY _dt, entry ORDER BY _dt, records DESC, entry"
+    ).fetchall()
+    counted: Counter[tuple[dt.date, str]] = Counter()
+    for day, entry, records in rows:
+        column, _, value = entry.partition(NEW)
+        plain = PLAIN_NAME.match(value) and not LONG_NUMBER.search(value)
+        counted[day, f"{column}: {value}" if plain else column] += records
+    for (day, field), records in counted.items():
+        yield Finding(day, "value", field[:FIELD_LENGTH], "a value that is not known; kept as other", records)
+
+
+def _renamed(findings: Sequence[Finding]) -> Iterator[Finding]:
+    """Pairs of a missing and an unknown field of one day and one place whose names are alike."""
+    for lost in [one for one in findings if one.kind == "missing"]:
+        place, _, old = lost.field.rpartition(".")
+        fresh = [
+            one.field.rpartition(".")[2]
+            for one in findings
+            if one.kind == "unknown" and one.day == lost.day and one.field.rpartition(".")[0] == place
+        ]
+        alike = [new for new in fresh if old in new or new in old]
+        for new in (alike or difflib.get_close_matches(old, fresh, 1, ALIKE))[:1]:
+            detail = "gone, while an unknown field with a similar name appeared"
+            yield Finding(lost.day, "renamed", f"{lost.field} to {new}"[:FIELD_LENGTH], detail, lost.records)
 
 
 def _by_day(samples: Sequence[Lines]) -> dict[dt.date, list[Lines]]:

@@ -3,6 +3,7 @@ change."""
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import hashlib
 import json
@@ -34,6 +35,7 @@ class Day:
     """A landed business day of a stream (for streams of changes: all pulls that ended on that day).
 
     `kept` + `repeated` + `refused` rows are what the vendor offered; only `kept` ones are in the files.
+    `announced` is how many the vendor said there are, None if it says nothing of the kind.
     """
 
     day: dt.date
@@ -41,6 +43,7 @@ class Day:
     kept: int = 0
     repeated: int = 0
     refused: int = 0
+    announced: int | None = None
     as_of: dt.datetime = dt.datetime(1970, 1, 1)  # noqa: DTZ001  (naive UTC, as in the warehouse)
     notes: list[str] = field(default_factory=list)
     _digest: list[list[str | int]] = field(default_factory=list)
@@ -62,7 +65,7 @@ class Day:
 def landed_days(landing: Path, stream: str) -> dict[dt.date, Day]:
     """All complete days of a stream such as ``ga4/events``, oldest first.
 
-    A folder without a readable manifest is not a finished landing and is left out.
+    A folder without a readable manifest is not a finished landing and is left out; `unfinished` names it.
     """
     vendor, name = stream.split("/")
     found: dict[dt.date, Day] = {}
@@ -77,6 +80,8 @@ def landed_days(landing: Path, stream: str) -> dict[dt.date, Day]:
         day.kept += manifest.rows
         day.repeated += manifest.duplicate_rows
         day.refused += manifest.rejected_rows
+        if manifest.source_rows is not None:
+            day.announced = (day.announced or 0) + manifest.source_rows
         day.notes += manifest.errors
         for entry in manifest.files:
             path = folder / entry.name
@@ -85,3 +90,17 @@ def landed_days(landing: Path, stream: str) -> dict[dt.date, Day]:
             day.files.append(File(path, relative, date, entry.rows, max(size, 0), entry.sha256, as_of))
             day._digest.append([relative, entry.sha256, size])
     return dict(sorted(found.items()))
+
+
+def unfinished(landing: Path, stream: str) -> list[tuple[dt.date, str]]:
+    """Landed folders of a stream that nothing can be loaded from, because their manifest is missing or cannot
+    be read: (day, folder relative to the landing)."""
+    found = []
+    root = landing / stream
+    for folder in sorted([*root.glob("dt=*"), *root.glob("dt=*/run=*")]):
+        whole = read_manifest(folder) is not None or next(folder.glob("run=*"), None) is not None
+        name = folder.name if folder.name.startswith("dt=") else folder.parent.name
+        if folder.is_dir() and not whole:
+            with contextlib.suppress(ValueError):  # a folder that is named after no day
+                found.append((dt.date.fromisoformat(name[3:]), folder.relative_to(landing).as_posix()))
+    return found

@@ -15,21 +15,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cja_pipeline.privacy.suppress import read_suppression
+from cja_pipeline.privacy.sweep import sweep
+from cja_pipeline.settings import get_settings
 from cja_pipeline.tables import Table
 from cja_pipeline.validated.drift import Finding, findings_of
-from cja_pipeline.validated.landed import Day, landed_days
+from cja_pipeline.validated.landed import Day, landed_days, unfinished
 from cja_pipeline.validated.ledger import DayCounts, broken_days, loaded_days
 from cja_pipeline.validated.lookups import create_lookups, lookups_digest
 from cja_pipeline.validated.stage import Stage, day_batches
 from cja_pipeline.validated.streams import Stream, model_sql, stream_of
 from cja_pipeline.validated.suites import Suite, load_suite
 from cja_pipeline.validated.views import create_views
-from cja_pipeline.validated.write import Writing, count_stage, mark_duplicates
+from cja_pipeline.validated.write import Writing, count_stage, mark_duplicates, note_unfinished
 from cja_pipeline.warehouse import Warehouse
 
 log = logging.getLogger("cja_pipeline.validated")
 ROWS_PER_BATCH = 400_000
-PARSER_VERSION = "1"
+PARSER_VERSION = "2"
 PROBLEMS_TOLD = 20
 
 
@@ -73,6 +76,7 @@ def load(
 
     Loads every landed day that the ledger does not know in its present state, and those in `days` in any
     case. Bad rows go to ``quality.quarantine``, unreadable lines and files too; neither stops the load.
+    First the landing is cleared of erased people, whoever put their records there.
 
     Args:
         table: for example ``validated.web_events`` (the schema may be left out).
@@ -90,7 +94,9 @@ def load(
         warehouse.ensure(name)
     create_views(warehouse, declared.name)
     loader = _Loader(warehouse, declared, stream, _suite(declared), run_id)
+    sweep(landing, read_suppression(get_settings()), stream.stream)
     landed = landed_days(landing, stream.stream)
+    note_unfinished(warehouse, declared.full_name, unfinished(landing, stream.stream))
     known, again = loaded_days(warehouse, declared.full_name), set(days or ())
     wanted = [
         day
@@ -127,6 +133,7 @@ class _Loader:
             writing.rows(days)
             writing.quarantine(days, stage.lost)
             writing.drift(days, findings)
+            writing.profile(days)
             writing.ledger(days, counts)
             writing.summary(days)
         self.warehouse.execute("DROP TABLE IF EXISTS stage")

@@ -6,70 +6,41 @@ They belong to every table that the loader fills, beside its suite.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from cja_pipeline.validated.ledger import unbalanced_days
+from cja_pipeline.validated.load_check import NAMES_TOLD, Finding, LoadCheck, named
 from cja_pipeline.validated.outcomes import number, share
+from cja_pipeline.validated.streams import stream_of
 from cja_pipeline.validated.suites import Suite
-from cja_pipeline.validated.volume import silent_hours, unusual_days
+from cja_pipeline.validated.usual_checks import USUAL_CHECKS
 from cja_pipeline.warehouse import Warehouse
 
-NAMES_TOLD = 6
 STALE_DAYS = 1
-SHAPE = ("unknown", "missing", "retyped")
-
-
-@dataclass
-class Finding:
-    """Whether a check passed, and what it saw."""
-
-    passed: bool
-    observed: str
-    rows_checked: int | None = None
-    rows_failed: int | None = None
-
-
-@dataclass(frozen=True)
-class LoadCheck:
-    """A check of every loaded table; `evaluate` gets the warehouse, the suite and the days of the run."""
-
-    check_id: str
-    description: str
-    expected: str
-    advice: str
-    evaluate: Callable[[Warehouse, Suite, Sequence[dt.date]], Finding]
-    blocking: bool = False
-
-    @property
-    def severity(self) -> str:
-        return "critical" if self.blocking else "warning"
-
-    @property
-    def action(self) -> str:
-        return "block" if self.blocking else "warn"
-
-    def entry(self) -> dict[str, str]:
-        """The check as the definitions need it."""
-        names = ("check_id", "description", "severity", "action", "advice")
-        return {name: getattr(self, name) for name in names}
+USUAL_DAYS = 28
+LEAST_USUAL = 0.001  # usual share of rows kept out, at least: no table is expected to be spotless
+SHAPE = ("unknown", "missing", "renamed", "retyped")
 
 
 def _conservation(warehouse: Warehouse, suite: Suite, days: Sequence[dt.date]) -> Finding:
     wrong = unbalanced_days(warehouse, suite.table)
     total = _total(warehouse, suite.table, days, "offered")
     told = f"{len(wrong)} days do not balance" if wrong else f"{number(total)} offered rows accounted for"
-    return Finding(not wrong, told + _named(wrong), total)
+    return Finding(not wrong, told + named(wrong), total)
 
 
 def _quarantine_share(warehouse: Warehouse, suite: Suite, days: Sequence[dt.date]) -> Finding:
-    """Every loaded day counts, not only this run's: a day stays open until it is repaired or waived."""
+    """Every loaded day counts, not only this run's: a day stays open until it is repaired or waived. It is
+    closed if its share is too large, or far larger than the table's days before it had."""
     limit = suite.breaker
     rows = warehouse.sql(
-        "SELECT day, quarantined + rejected, offered FROM quality.ledger "
-        "WHERE table_name = ? AND stage = 'validated' AND quarantined + rejected >= ? "
-        "AND quarantined + rejected > ? * offered ORDER BY day",
-        [suite.table, limit.min_rows, limit.max_share],
+        "SELECT day, bad, offered FROM (SELECT day, quarantined + rejected AS bad, offered, "
+        "median((quarantined + rejected) / greatest(offered, 1)) OVER (ORDER BY day ROWS BETWEEN "
+        f"{USUAL_DAYS} PRECEDING AND 1 PRECEDING) AS usual, row_number() OVER (ORDER BY day) AS place "
+        "FROM quality.ledger WHERE table_name = ? AND stage = 'validated') AS days "
+        "WHERE bad >= ? AND (bad > ? * offered OR (place > 7 AND bad > ? * greatest(usual, ?) * offered)) "
+        "ORDER BY day",
+        [suite.table, limit.min_rows, limit.max_share, limit.max_jump, LEAST_USUAL],
     ).fetchall()
     bad = [row for row in rows if row[0].isoformat() not in limit.waived]
     kept = _total(warehouse, suite.table, days, "quarantined + rejected")
@@ -78,11 +49,12 @@ def _quarantine_share(warehouse: Warehouse, suite: Suite, days: Sequence[dt.date
     if bad:
         worst = max(bad, key=lambda row: row[1] / row[2])
         told += f"; worst day {worst[0]}: {share(worst[1], worst[2])}"
-    return Finding(not bad, told + _named([row[0] for row in bad]), offered, kept)
+    return Finding(not bad, told + named([row[0] for row in bad]), offered, kept)
 
 
 def _readable_files(warehouse: Warehouse, suite: Suite, days: Sequence[dt.date]) -> Finding:
     notes = _drift(warehouse, suite.table, days, ("file", "vendor"))
+    notes += _drift(warehouse, suite.table, None, ("unfinished",))
     rejected = _total(warehouse, suite.table, days, "rejected")
     causes = warehouse.sql(
         "SELECT rules, sum(records) FROM quality.quarantine WHERE table_name = ? AND outcome = 'rejected' "
@@ -115,20 +87,33 @@ def _schema_drift(warehouse: Warehouse, suite: Suite, days: Sequence[dt.date]) -
     return Finding(not since, "; ".join(told) or "fields as declared")
 
 
-def _usual_volume(warehouse: Warehouse, suite: Suite, days: Sequence[dt.date]) -> Finding:
-    series = warehouse.sql(
-        "SELECT day, valid FROM quality.ledger WHERE table_name = ? AND stage = 'validated' ORDER BY day",
+def _known_values(warehouse: Warehouse, suite: Suite, days: Sequence[dt.date]) -> Finding:
+    found: dict[str, tuple[int, dt.date]] = {}
+    for _, field, _, records, day in _drift(warehouse, suite.table, days, ("value",)):
+        before, since = found.get(field, (0, day))
+        found[field] = (before + (records or 0), since)
+    ranked = sorted(found.items(), key=lambda item: -item[1][0])
+    told = [f"{field}: {number(count)} rows since {since}" for field, (count, since) in ranked[:NAMES_TOLD]]
+    if len(ranked) > NAMES_TOLD:
+        told.append(f"{len(ranked) - NAMES_TOLD} more")
+    offered = _total(warehouse, suite.table, days, "offered")
+    rows = sum(count for count, _ in found.values())
+    return Finding(not found, "; ".join(told) or "known values only", offered, rows)
+
+
+def _vendor_totals(warehouse: Warehouse, suite: Suite, days: Sequence[dt.date]) -> Finding:
+    rows = warehouse.sql(
+        "SELECT day, announced, offered FROM quality.ledger WHERE table_name = ? AND stage = 'landed' "
+        "AND announced IS NOT NULL ORDER BY day",
         [suite.table],
     ).fetchall()
-    odd = unusual_days([row[0] for row in series], [row[1] for row in series], set(days))
-    told = [f"{one.day}: {number(one.rows)} rows, usual {number(one.low)}-{number(one.high)}" for one in odd]
-    return Finding(not odd, "; ".join(told[-NAMES_TOLD:]) or "as usual")
-
-
-def _no_silence(warehouse: Warehouse, suite: Suite, days: Sequence[dt.date]) -> Finding:
-    silent = silent_hours(warehouse, suite.table, days)
-    told = [f"{hours} hours on {day}" for day, hours in silent.items()]
-    return Finding(not silent, "; ".join(told[-NAMES_TOLD:]) or "rows in every busy hour")
+    short = [row for row in rows if row[2] < row[1]]
+    announced, landed = (sum(row[place] for row in rows) for place in (1, 2))
+    if not rows:
+        return Finding(True, "this vendor announces no totals")
+    told = f"{number(landed)} landed of {number(announced)} announced"
+    missing = sum(row[1] - row[2] for row in short)
+    return Finding(not short, told + named([row[0] for row in short]), announced, missing)
 
 
 def _fresh(warehouse: Warehouse, suite: Suite, days: Sequence[dt.date]) -> Finding:
@@ -141,7 +126,7 @@ def _fresh(warehouse: Warehouse, suite: Suite, days: Sequence[dt.date]) -> Findi
     return Finding(behind <= STALE_DAYS, f"newest day {own}, {behind} days behind the newest of all sources")
 
 
-LOAD_CHECKS = (
+BOOK_CHECKS = (
     LoadCheck(
         "conservation",
         "Every offered row is accounted for.",
@@ -160,8 +145,8 @@ LOAD_CHECKS = (
     ),
     LoadCheck(
         "readable_files",
-        "Every landed file and line can be read.",
-        "nothing rejected",
+        "Every landed folder, file and line can be read.",
+        "nothing rejected, no folder without its manifest",
         "The entries in quarantine name file, line and cause; pull the days again if the file is damaged.",
         _readable_files,
     ),
@@ -175,23 +160,25 @@ LOAD_CHECKS = (
     LoadCheck(
         "schema_drift",
         "The vendor's fields are as declared.",
-        "no new, missing or retyped field",
+        "no new, missing, renamed or retyped field",
         "Adapt fields, required or ignored in streams.yml, and the mapping if a field was renamed.",
         _schema_drift,
     ),
     LoadCheck(
-        "usual_volume",
-        "A day brings as many rows as such days do.",
-        "within the usual range of the weekday, by the days before",
-        "Compare with campaigns and holidays; otherwise look for a tracking or delivery fault.",
-        _usual_volume,
+        "known_values",
+        "Names and kinds are known; others are kept as other.",
+        "no value beyond those of the stream's enums",
+        "Decide what the new value means, then add it to enums in streams.yml; its days are loaded again.",
+        _known_values,
+        applies=lambda suite: bool(stream_of(suite.table)[1].enums),
     ),
     LoadCheck(
-        "no_silence",
-        "No busy hour of a day is without rows.",
-        "rows in every hour that usually has at least 200",
-        "Look for an outage of the tag or the export in those hours; the numbers of that day are too low.",
-        _no_silence,
+        "vendor_totals",
+        "All rows that the vendor announced have landed.",
+        "landed rows are at least those announced",
+        "The vendor announced more rows than it gave: pull the days named again.",
+        _vendor_totals,
+        blocking=True,
     ),
     LoadCheck(
         "fresh",
@@ -201,6 +188,14 @@ LOAD_CHECKS = (
         _fresh,
     ),
 )
+
+
+LOAD_CHECKS = (*BOOK_CHECKS, *USUAL_CHECKS)
+
+
+def load_checks(suite: Suite) -> list[LoadCheck]:
+    """Those checks of loading that say something about this table."""
+    return [check for check in LOAD_CHECKS if check.applies(suite)]
 
 
 def _total(warehouse: Warehouse, table: str, days: Sequence[dt.date], expression: str) -> int:
@@ -214,19 +209,13 @@ def _total(warehouse: Warehouse, table: str, days: Sequence[dt.date], expression
 
 
 def _drift(
-    warehouse: Warehouse, table: str, days: Sequence[dt.date], kinds: Sequence[str]
+    warehouse: Warehouse, table: str, days: Sequence[dt.date] | None, kinds: Sequence[str]
 ) -> list[tuple[str, str, str, int | None, dt.date]]:
-    """(kind, field, detail, records, day) of what was found on the days."""
+    """(kind, field, detail, records, day) of what was found on the days (None: on any day)."""
     return warehouse.sql(
         "SELECT kind, field, detail, records, day FROM quality.drift WHERE table_name = ? "
-        "AND kind IN (SELECT unnest(?::VARCHAR[])) AND day IN (SELECT unnest(?::DATE[])) "
+        "AND kind IN (SELECT unnest(?::VARCHAR[])) "
+        "AND (?::DATE[] IS NULL OR day IN (SELECT unnest(?::DATE[]))) "
         "ORDER BY day, kind, field",
-        [table, list(kinds), list(days)],
+        [table, list(kinds), *[None if days is None else list(days)] * 2],
     ).fetchall()
-
-
-def _named(days: Sequence[dt.date]) -> str:
-    if not days:
-        return ""
-    told = ", ".join(day.isoformat() for day in days[:NAMES_TOLD])
-    return f" ({told}{', …' if len(days) > NAMES_TOLD else ''})"

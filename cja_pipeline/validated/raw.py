@@ -85,7 +85,7 @@ def parquet_raw(files: Sequence[File], schema: pa.Schema, stream: Stream) -> str
     Raises:
         UnreadableFile: a required field is missing.
     """
-    lacking = [field for field in stream.required if not _has(schema, field.split("."))]
+    lacking = [field for field in stream.required if _kind_of(schema, field.split(".")) is None]
     if lacking:
         strange = unknown_fields(schema, stream)
         hint = f"; unknown columns: {', '.join(strange)} (renamed?)" if strange else ""
@@ -124,6 +124,49 @@ def unknown_fields(schema: pa.Schema, stream: Stream) -> list[str]:
     return [field for field in schema.names if field not in stream.tree and field not in stream.ignored]
 
 
+def schema_notes(schema: pa.Schema, stream: Stream) -> list[tuple[str, str]]:
+    """What differs from the declared fields: (kind, field) with kind unknown, missing or retyped. Fields with
+    a declared type are in every file; the others may be absent where nothing uses them."""
+    notes = [("unknown", field) for field in unknown_fields(schema, stream)]
+    for field, declared in stream.parquet_types.items():
+        kind = _kind_of(schema, field.replace("[]", ".[]").split("."))
+        if kind is None:
+            notes.append(("missing", field))
+        elif declared not in _kinds(kind):
+            notes.append(("retyped", field))
+    return notes
+
+
+def _kind_of(schema: pa.Schema, steps: list[str]) -> Any:
+    """The stored type of a field, or None if the file does not have it."""
+    if steps[0] not in schema.names:
+        return None
+    kind: Any = schema.field(steps[0]).type
+    for step in steps[1:]:
+        if step == LIST:
+            kind = kind.value_type if _is_list(kind) else None
+        else:
+            kind = (_members(kind) or {}).get(step)
+        if kind is None:
+            return None
+    return kind
+
+
+def _kinds(kind: Any) -> list[str]:
+    """Declared kinds that a stored type satisfies; an empty column has every type."""
+    import pyarrow.types as types
+
+    if types.is_null(kind):
+        return ["text", "integer", "number", "boolean"]
+    if types.is_integer(kind):
+        return ["integer", "number"]
+    if types.is_floating(kind) or types.is_decimal(kind):
+        return ["number"]
+    if types.is_boolean(kind):
+        return ["boolean"]
+    return ["text"] if types.is_string(kind) or types.is_large_string(kind) else []
+
+
 def _head(path: Path) -> bytes:
     with path.open("rb") as handle:
         return handle.read(64)
@@ -143,18 +186,6 @@ def _is_list(kind: Any) -> bool:
     import pyarrow.types as types
 
     return bool(types.is_list(kind) or types.is_large_list(kind))
-
-
-def _has(schema: pa.Schema, steps: list[str]) -> bool:
-    if steps[0] not in schema.names:
-        return False
-    kind: Any = schema.field(steps[0]).type
-    for step in steps[1:]:
-        members = _members(kind)
-        if members is None or step not in members:
-            return False
-        kind = members[step]
-    return True
 
 
 def _complete(kind: Any, tree: Tree | None) -> bool:

@@ -10,13 +10,16 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cja_pipeline.validated.load_checks import LOAD_CHECKS
+from cja_pipeline.tables import TABLES
+from cja_pipeline.validated.load_checks import load_checks
 from cja_pipeline.validated.outcomes import Outcome, number, share, store
 from cja_pipeline.validated.suites import ROW_ACTIONS, VOLUME, Expectation, Suite, load_suite
 from cja_pipeline.validated.words import expected_of
 from cja_pipeline.warehouse import Warehouse
 
 BATCH = "quality_batch"
+WEEK = 7
+KEPT_SHARE = 0.9
 
 
 def check(
@@ -28,7 +31,8 @@ def check(
         table: ``schema.table``; a table without a suite has no outcomes.
         run_id: the run that asks. Suites of scope ``days`` look at the days that this run loaded, or at the
             whole table if it loaded none.
-        params: values for ``$PARAMETER`` entries; ``days`` (list of dates) overrides the scope.
+        params: values for ``$PARAMETER`` entries, beside those of `run_parameters`; ``days`` (list of dates)
+            overrides the scope.
 
     Returns:
         One outcome per check of `suite_checks`, in its order. No outcome holds a value of the data.
@@ -39,11 +43,41 @@ def check(
     now = dt.datetime.now(dt.UTC).replace(tzinfo=None, microsecond=0)
     given = dict(params or {})
     days = _days(warehouse, suite, run_id, given.pop("days", None))
-    outcomes = _suite_outcomes(warehouse, suite, run_id, now, days, given)
+    outcomes = _suite_outcomes(
+        warehouse, suite, run_id, now, days, run_parameters(warehouse, table, run_id, days) | given
+    )
     if table.startswith("validated."):
         outcomes += _load_outcomes(warehouse, suite, run_id, now, days)
     store(warehouse, table, run_id, outcomes)
     return outcomes
+
+
+def run_parameters(warehouse: Warehouse, table: str, run_id: str, days: Sequence[dt.date]) -> dict[str, Any]:
+    """What every suite may refer to as ``$PARAMETER``.
+
+    `columns`: the declared ones. `fresh_after`: begin (UTC) of the newest loaded day of the scope, or for
+    tables of later rooms of all sources; `week_before`: seven days earlier. `rows_before`: rows of the table
+    at its last check by another run, `rows_least` 90 % of them (0 before the first).
+    """
+    newest = max(days, default=None)
+    if newest is None and warehouse.exists("quality.ledger"):
+        newest = warehouse.scalar("SELECT max(day) FROM quality.ledger WHERE stage = 'validated'")
+    newest = newest or dt.date(1970, 1, 2)
+    before = 0
+    if warehouse.exists("quality.results"):
+        before = warehouse.scalar(
+            "SELECT max_by(rows_checked, checked_at) FROM quality.results "
+            "WHERE table_name = ? AND run_id <> ? AND check_id = 'not_empty'",
+            [table, run_id],
+        )
+    fresh = dt.datetime.combine(newest, dt.time())
+    return {
+        "columns": list(TABLES[table].columns) if table in TABLES else [],
+        "fresh_after": fresh,
+        "week_before": fresh - dt.timedelta(days=WEEK),
+        "rows_before": int(before or 0),
+        "rows_least": int(KEPT_SHARE * (before or 0)),
+    }
 
 
 def _days(warehouse: Warehouse, suite: Suite, run_id: str, given: Sequence[dt.date] | None) -> list[dt.date]:
@@ -188,7 +222,7 @@ def _load_outcomes(
 ) -> list[Outcome]:
     outcomes = []
     ready = warehouse.exists("quality.ledger") and warehouse.exists(suite.table)
-    for one in LOAD_CHECKS:
+    for one in load_checks(suite):
         outcome = Outcome(
             run_id, now, suite.table, one.check_id, one.description, one.severity, one.action, False,
             "not evaluated", one.expected, advice=one.advice,

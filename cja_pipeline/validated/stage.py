@@ -2,7 +2,8 @@
 
 The stage is a pure function of the files and the rules. A temporary table holds the declared columns plus
 ``_rules`` (codes; null for a clean row, empty for a repetition), ``_unreadable`` (columns whose value could
-not be cast and became null) and ``_payload`` (the row as received, only for rows that break a rule).
+not be cast and became null), ``_new`` (unknown values of columns with known ones, which became ``other``) and
+``_payload`` (the row as received, only for rows that break a rule).
 """
 
 from __future__ import annotations
@@ -22,16 +23,17 @@ from cja_pipeline.validated.raw import (
     parquet_raw,
     parquet_schema,
     parsed_line,
-    unknown_fields,
+    schema_notes,
 )
 from cja_pipeline.validated.rules import broken, literal, name
-from cja_pipeline.validated.streams import Stream, model_sql
+from cja_pipeline.validated.streams import OTHER, Stream, model_sql
 from cja_pipeline.validated.suites import Suite
 from cja_pipeline.warehouse import Warehouse
 
 LINES_BYTES = 64 << 20
 NAMED_FILES = 8
-EXTRA = {"_rules": "VARCHAR[]", "_unreadable": "VARCHAR[]", "_payload": "VARCHAR"}
+EXTRA = {"_rules": "VARCHAR[]", "_unreadable": "VARCHAR[]", "_new": "VARCHAR[]", "_payload": "VARCHAR"}
+NEW = "\x1f"  # between column and value in `_new`
 
 
 class Stage:
@@ -114,7 +116,7 @@ class Stage:
             except UnreadableFile as error:
                 self._lose(file, str(error))
                 continue
-            self.notes += [(file, "unknown", field) for field in unknown_fields(schema, self.stream)]
+            self.notes += [(file, kind, field) for kind, field in schema_notes(schema, self.stream)]
             schemas[str(schema)] = schema
             alike[str(schema)].append(file)
         for key, group in alike.items():
@@ -177,7 +179,7 @@ class Stage:
         self.warehouse.execute(f"INSERT INTO stage {self._judged(mapped, kinds, payload)}")
 
     def _judged(self, mapped: str, kinds: dict[str, str], payload: str) -> str:
-        typed, unreadable = [], []
+        typed, unreadable, unknown = [], [], []
         for column, spec in self.table.columns.items():
             value = name(column)
             if kinds[column] == "VARCHAR":
@@ -187,23 +189,33 @@ class Stage:
             else:
                 cast = f"TRY_CAST({value} AS {spec.type})"
                 unreadable.append((column, f"{value} IS NOT NULL AND {cast} IS NULL"))
+            if column in self.stream.enums:
+                enum = self.stream.enums[column]
+                test = f"{cast} NOT IN ({', '.join(map(literal, [*enum.known, OTHER]))})"
+                told = f"{literal(column + NEW)} || {cast}" if enum.tell else literal(column + NEW)
+                unknown.append((told, test))
+                cast = f"CASE WHEN {test} THEN {literal(OTHER)} ELSE {cast} END"
             typed.append(f"{cast} AS {name(column)}")
-        rules = [(rule.code, broken(rule)) for rule in self.suite.row_rules if rule.action != "dedupe"]
+        rules = [
+            (literal(rule.code), broken(rule)) for rule in self.suite.row_rules if rule.action != "dedupe"
+        ]
         return (
-            f"WITH typed AS (SELECT {', '.join(typed)}, _record, {_codes(unreadable)} AS _unreadable "
-            f"FROM ({mapped}\n) AS mapped), "
+            f"WITH typed AS (SELECT {', '.join(typed)}, _record, "
+            f"{_codes([(literal(column), test) for column, test in unreadable])} AS _unreadable, "
+            f"{_codes(unknown)} AS _new FROM ({mapped}\n) AS mapped), "
             f"judged AS (SELECT typed.*, {_codes(rules)} AS _rules FROM typed) "
-            f"SELECT {', '.join(name(column) for column in self.table.columns)}, _rules, _unreadable, "
+            f"SELECT {', '.join(name(column) for column in self.table.columns)}, _rules, _unreadable, _new, "
             f"CASE WHEN _rules IS NOT NULL THEN {payload} END AS _payload FROM judged"
         )
 
 
 def _codes(tests: Sequence[tuple[str, str]]) -> str:
-    """SQL: the list of the codes whose test is true, null if none is. Most rows pass all, hence the guard."""
+    """SQL: the list of the texts (SQL) whose test is true, null if none is. Most rows pass all, hence the
+    guard."""
     if not tests:
         return "CAST(NULL AS VARCHAR[])"
     guard = " OR ".join(f"({test})" for _, test in tests)
-    members = ", ".join(f"CASE WHEN {test} THEN {literal(code)} END" for code, test in tests)
+    members = ", ".join(f"CASE WHEN {test} THEN {text} END" for text, test in tests)
     return f"CASE WHEN {guard} THEN list_filter([{members}], lambda code: code IS NOT NULL) END"
 
 

@@ -15,6 +15,7 @@ from cja_pipeline.tables import TABLES, Table
 FOLDER = Path(__file__).parent
 Tree = dict[str, "Tree | None"]
 LIST = "[]"
+OTHER = "other"
 
 
 class Money(StrictModel):
@@ -32,12 +33,24 @@ class Names(StrictModel):
     known: list[str]
 
 
+class Enum(StrictModel):
+    """The known values of a column; any other value becomes ``other`` and is counted.
+
+    `tell`: the vendor makes up the values (names of events), so a new one may be named in check results; what
+    people may have typed is only counted.
+    """
+
+    known: list[str]
+    tell: bool = False
+
+
 class Stream(StrictModel):
     """One vendor stream and the table that it becomes.
 
     `layout` ``window``: a landed day is complete and replaces the day; ``changes``: each pull appends
     versions. `keep` says which of several rows with one key stays: the first in file order, or the last.
     `sends_nulls`: the vendor names every asked field even without a value, so an absent field is news.
+    `parquet_types`: what kind of value a field has in Parquet files (text, integer, number, boolean).
     """
 
     source: str
@@ -49,6 +62,8 @@ class Stream(StrictModel):
     keep: Literal["first", "last"] = "first"
     sends_nulls: bool = False
     names: Names | None = None
+    enums: dict[str, Enum] = Field(default_factory=dict)
+    parquet_types: dict[str, Literal["text", "integer", "number", "boolean"]] = Field(default_factory=dict)
     event_time: str | None = None
     money: Money | None = None
 
@@ -87,13 +102,15 @@ def load_streams() -> dict[str, Stream]:
         if f"validated.{name}" not in TABLES:
             raise ConfigError(f"{path}: {name}: there is no table validated.{name} in tables.yml")
         columns = TABLES[f"validated.{name}"].columns
-        named = [stream.event_time, *([stream.money.column, stream.money.currency] if stream.money else [])]
+        named = [stream.event_time, *stream.enums]
+        named += [stream.money.column, stream.money.currency] if stream.money else []
         for column in named:
             if column is not None and column not in columns:
                 raise ConfigError(f"{path}: {name}: {column!r} is not a column of validated.{name}")
-        for field in stream.required:
-            if field not in stream.fields:
-                raise ConfigError(f"{path}: {name}.required: {field!r} is not one of its fields")
+        for key, fields in (("required", stream.required), ("parquet_types", [*stream.parquet_types])):
+            for field in fields:
+                if field not in stream.fields:
+                    raise ConfigError(f"{path}: {name}.{key}: {field!r} is not one of its fields")
     return streams
 
 

@@ -20,6 +20,7 @@ from cja_pipeline.tables import TABLES
 from cja_pipeline.validated.streams import FOLDER, own_file
 
 ROW_ACTIONS = ("quarantine", "late", "dedupe")
+SETS = "sets.yml"
 OPERATORS = ("==", "!=", "<", "<=", ">", ">=", "is null", "is not null")
 COLUMN_KEYS = ("column", "column_A", "column_B")
 ROW_TYPES = frozenset({
@@ -52,6 +53,20 @@ class Expectation(StrictModel):
     advice: str
     severity: Literal["critical", "warning", "info"] = "warning"
     action: Literal["block", "warn", "quarantine", "late", "dedupe"] = "warn"
+
+    @field_validator("kwargs")
+    @classmethod
+    def _with_sets(cls, value: dict[str, Any]) -> dict[str, Any]:
+        """``value_set: iso_4217`` names one of the sets of ``sets.yml``."""
+        name = value.get("value_set")
+        if not isinstance(name, str):
+            return value
+        sets = load_sets()
+        if name not in sets:
+            raise ValueError(
+                f"value_set: {name!r} is not a set of {SETS}; there are: {', '.join(sorted(sets))}"
+            )
+        return value | {"value_set": sets[name]}
 
     @field_validator("type")
     @classmethod
@@ -99,12 +114,41 @@ class Expectation(StrictModel):
 
 
 class Breaker(StrictModel):
-    """When bad rows stop the night: more than `max_share` of the offered rows of a day, and at least
-    `min_rows`. Days in `waived` were looked at by a person and do not stop anything any more."""
+    """When bad rows stop the night: at least `min_rows` of a day, and more than `max_share` of the offered
+    ones or more than `max_jump` times the share that is usual for the table (median of four weeks, at
+    least 0.1 %). Days in `waived` were looked at by a person and do not stop anything any more."""
 
     max_share: float = Field(default=0.02, gt=0, le=1)
+    max_jump: float = Field(default=10, gt=1)
     min_rows: int = Field(default=20, ge=1)
     waived: list[str] = Field(default_factory=list)
+
+
+class Monitor(StrictModel):
+    """A daily series of a table that is compared with its own past: one of the three forms.
+
+    `nulls` names columns whose share of missing values is watched; `mix` is an expression whose values are
+    the parts of a whole (null: not counted); `share` and `of` are counts (SQL aggregates) of a part and its
+    whole. The expressions must not yield personal data: their values are kept and shown.
+    """
+
+    code: str = Field(pattern=r"^[a-z][a-z0-9_]{2,50}$")
+    description: str
+    nulls: list[str] = Field(default_factory=list)
+    mix: str | None = None
+    share: str | None = None
+    of: str | None = None
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Monitor:
+        forms = [bool(self.nulls), self.mix is not None, self.share is not None and self.of is not None]
+        if sum(forms) != 1 or (self.share is None) != (self.of is None):
+            raise ValueError("expected one of: nulls; mix; share and of")
+        return self
+
+
+class SetsFile(StrictModel):
+    sets: dict[str, list[str]]
 
 
 class Suite(StrictModel):
@@ -113,11 +157,12 @@ class Suite(StrictModel):
     table: str
     scope: Literal["days", "table"] = "table"
     breaker: Breaker = Breaker()
+    monitors: list[Monitor] = Field(default_factory=list)
     expectations: list[Expectation]
 
     @model_validator(mode="after")
     def _complete(self) -> Suite:
-        codes = [entry.code for entry in self.expectations]
+        codes = [entry.code for entry in [*self.expectations, *self.monitors]]
         twice = sorted({code for code in codes if codes.count(code) > 1})
         if twice:
             raise ValueError(f"codes must be unique; used twice: {', '.join(twice)}")
@@ -131,9 +176,16 @@ class Suite(StrictModel):
 
     @property
     def rows_digest(self) -> str:
-        """Digest of the row rules: another value means the rows have to be split anew."""
-        rules = [[rule.code, rule.type, rule.kwargs, rule.action] for rule in self.row_rules]
+        """Digest of the row rules and of what is watched: another value means to read the rows anew."""
+        rules: list[Any] = [[rule.code, rule.type, rule.kwargs, rule.action] for rule in self.row_rules]
+        rules += [monitor.model_dump() for monitor in self.monitors]
         return hashlib.sha256(json.dumps(rules, sort_keys=True, default=str).encode()).hexdigest()
+
+
+@cache
+def load_sets() -> dict[str, list[str]]:
+    """Sets of values that several suites use, by name."""
+    return load_file(own_file(SETS), SetsFile).sets
 
 
 @cache
@@ -170,7 +222,7 @@ def suite_checks(table: str) -> list[dict[str, str]]:
 
     Tables filled by the loader also have its own checks (conservation, readable files, drift and so on).
     """
-    from cja_pipeline.validated.load_checks import LOAD_CHECKS
+    from cja_pipeline.validated.load_checks import load_checks
 
     suite = load_suite(table)
     entries = [
@@ -184,5 +236,5 @@ def suite_checks(table: str) -> list[dict[str, str]]:
         for entry in (suite.expectations if suite else [])
     ]
     if suite and table.startswith("validated."):
-        entries += [check.entry() for check in LOAD_CHECKS]
+        entries += [check.entry() for check in load_checks(suite)]
     return entries

@@ -23,5 +23,5 @@ def current_view(table: str) -> str:
 
 def create_views(warehouse: Warehouse, table: str) -> None:
     """Create the view of current rows of one table, if its stream holds versions."""
-    if load_streams()[table].layout == "changes" and not warehouse.exists(f"validated.{table}_current"):
+    if load_streams()[table].layout == "changes":
         warehouse.execute(current_view(table))

@@ -7,6 +7,12 @@ from typing import Any
 from cja_pipeline.validated.suites import Expectation
 
 MEMBERS_TOLD = 12
+PARAMETERS = {
+    "fresh_after": "the begin of the newest loaded day",
+    "week_before": "a week before the newest loaded day",
+    "rows_before": "as many as at the last check",
+    "rows_least": "90 % of those at the last check",
+}
 _OPERATORS = {"==": "is", "!=": "is not", "is null": "is missing", "is not null": "is present"}
 
 
@@ -62,7 +68,8 @@ def _core(entry: Expectation) -> str:
         case "expect_multicolumn_sum_to_equal":
             return f"{' + '.join(kwargs['column_list'])} = {kwargs['sum_total']}"
         case "expect_table_columns_to_match_set":
-            return f"columns {_members(kwargs['column_set'])}"
+            names = kwargs["column_set"]
+            return "the declared columns" if isinstance(names, dict) else f"columns {_members(names)}"
         case "expect_column_values_to_be_between":
             return f"{column} {_range(kwargs)}"
         case _:
@@ -88,5 +95,5 @@ def _range(kwargs: dict[str, Any]) -> str:
 
 def _bound(value: Any) -> str | None:
     if isinstance(value, dict):
-        return f"<{value.get('$PARAMETER')}>"
+        return PARAMETERS.get(str(value.get("$PARAMETER")), f"<{value.get('$PARAMETER')}>")
     return None if value is None else str(value)

@@ -11,6 +11,7 @@ from cja_pipeline.validated.drift import Finding
 from cja_pipeline.validated.landed import Day
 from cja_pipeline.validated.ledger import DayCounts
 from cja_pipeline.validated.lines import Lost
+from cja_pipeline.validated.profile import profile_rows
 from cja_pipeline.validated.rules import literal, name
 from cja_pipeline.validated.streams import Stream
 from cja_pipeline.validated.suites import Suite
@@ -84,11 +85,31 @@ def _sum_lost(lost: Sequence[Lost]) -> Counter[dt.date]:
     return found
 
 
+def note_unfinished(warehouse: Warehouse, table: str, folders: Sequence[tuple[dt.date, str]]) -> None:
+    """Replace what is known about landed folders of a table that cannot be loaded."""
+    with warehouse.transaction():
+        warehouse.execute("DELETE FROM quality.drift WHERE table_name = ? AND kind = 'unfinished'", [table])
+        for day, folder in folders:
+            warehouse.execute(
+                "INSERT INTO quality.drift VALUES (?, ?, 'unfinished', ?, ?, NULL)",
+                [table, day, folder, "no manifest that can be read: nothing of this folder is loaded"],
+            )
+
+
 class Writing:
     """Writes one batch inside the caller's transaction; each method replaces what the days held before."""
 
     TABLES = tuple(
-        f"quality.{name}" for name in ("ledger", "quarantine", "quarantine_summary", "drift", "results")
+        f"quality.{name}"
+        for name in (
+            "ledger",
+            "ledger_reasons",
+            "quarantine",
+            "quarantine_summary",
+            "drift",
+            "profile",
+            "results",
+        )
     )
 
     def __init__(
@@ -149,6 +170,12 @@ class Writing:
             ],
         )
 
+    def profile(self, days: Sequence[Day]) -> None:
+        """Replace the days' series that the suite watches."""
+        self._delete("quality.profile", days)
+        rows = profile_rows(self.warehouse, self.suite, "stage", "_rules IS NULL")
+        self._insert("quality.profile", [[self.table.full_name, *row] for row in rows])
+
     def ledger(self, days: Sequence[Day], counts: Sequence[DayCounts]) -> None:
         """Replace the days' two entries; `written` is counted in the table itself."""
         self._delete("quality.ledger", days)
@@ -177,9 +204,9 @@ class Writing:
             ]
             checked = [one.offered, one.accepted, one.rejected, one.valid]
             checked += [one.quarantined, one.duplicate, one.late]
-            entries.append([*head, "landed", *landed, None, None, *tail])
+            entries.append([*head, "landed", *landed, None, None, *tail, day.announced])
             entries.append(
-                [*head, "validated", *checked, written.get(day.day, 0), one.money, one.currency, *tail]
+                [*head, "validated", *checked, written.get(day.day, 0), one.money, one.currency, *tail, None]
             )
         self._insert("quality.ledger", entries)
 
@@ -212,8 +239,9 @@ class Writing:
             )
 
     def _delete(self, table: str, days: Sequence[Day]) -> None:
+        only = " AND kind <> 'unfinished'" if table == "quality.drift" else ""
         self.warehouse.execute(
-            f"DELETE FROM {table} WHERE table_name = ? AND day IN (SELECT unnest(?::DATE[]))",
+            f"DELETE FROM {table} WHERE table_name = ? AND day IN (SELECT unnest(?::DATE[])){only}",
             [self.table.full_name, [day.day for day in days]],
         )
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from cja_pipeline.validated.load import load
-from cja_pipeline.validated.volume import silent_hours, unusual_days
+from cja_pipeline.validated.volume import Range, silent_hours, usual_ranges
 from cja_pipeline.warehouse import Warehouse
 from cja_pipeline_tests.validated import vendors as v
 
@@ -39,6 +39,7 @@ def test_renamed_new_and_retyped_fields(warehouse: Warehouse, landing: Path) -> 
     assert report.valid == 50
     assert drift(warehouse) == [
         ("missing", "properties.phone"),
+        ("renamed", "properties.phone to phone_number"),
         ("retyped", "properties.email"),
         ("unknown", "properties.phone_number"),
         ("unknown", "properties.shoe_size"),
@@ -88,6 +89,10 @@ def test_new_event_parameter(warehouse: Warehouse, landing: Path, tmp_path: Path
 
 
 # --- volume -------------------------------------------------------------------------------------------
+def unusual_days(every: list[dt.date], rows: list[int], which: set[dt.date]) -> list[Range]:
+    return [one for one in usual_ranges(every, rows, which) if one.unusual]
+
+
 def days(count: int) -> list[dt.date]:
     return [dt.date(2026, 1, 5) + dt.timedelta(days=index) for index in range(count)]
 

@@ -154,7 +154,7 @@ def test_ticket_survey_comment_post_and_advert(warehouse: Warehouse, landing: Pa
 
 @pytest.mark.parametrize(
     ("metric", "kind"),
-    [("Received Email", "received"), ("Marked as Spam", "spam"), ("Viewed Product", "Viewed Product")],
+    [("Received Email", "received"), ("Marked as Spam", "spam"), ("Viewed Product", "other")],
 )
 def test_email_event(warehouse: Warehouse, landing: Path, metric: str, kind: str) -> None:
     row = load_one(warehouse, landing, "email_events", "klaviyo/events", v.email(metric=metric))

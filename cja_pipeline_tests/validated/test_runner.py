@@ -51,11 +51,11 @@ def test_one_outcome_per_declared_check(events: Warehouse) -> None:
     declared = suite_checks("validated.web_events")
     assert [outcome.check_id for outcome in outcomes] == [entry["check_id"] for entry in declared]
     failed = {outcome.check_id for outcome in outcomes if not outcome.passed}
-    assert failed == {"known_events"}
+    assert failed == {"known_values"}
     found = by_id(outcomes)
-    unknown = found["known_events"]
+    unknown = found["known_values"]
     assert (unknown.rows_failed, unknown.severity, unknown.blocking) == (1, "warning", False)
-    assert unknown.observed == "1 of 62 rows (1.61 %) break it"
+    assert unknown.observed == "event_name: brand_new_event: 1 rows since 2026-03-02"
     assert found["implausible_time"].observed == "1 of 64 rows (1.56 %) in quarantine; 0 left in the table"
     assert found["unique_event"].observed.startswith("1 of 64 rows (1.56 %) dropped as repetitions")
     assert found["conservation"].observed == "64 offered rows accounted for"
@@ -70,7 +70,7 @@ def test_results_are_kept_once_per_run(events: Warehouse) -> None:
     assert events.count("quality.results") == 2 * len(first)
     summary = quality_summary(events)
     assert (summary.checks, summary.failures, summary.warnings, summary.blocked) == (len(first), 0, 1, False)
-    assert summary.failed[0]["check_id"] == "known_events"
+    assert summary.failed[0]["check_id"] == "known_values"
     assert summary.kept_out[0]["rule"] == "implausible_time"
     assert summary.sources[0]["valid"] == 62
 
@@ -212,8 +212,8 @@ def test_only_the_days_of_the_run_are_looked_at(warehouse: Warehouse, landing: P
         **next_day,
     )
     load(warehouse, "web_events", landing, None, "second")
-    assert by_id(check(warehouse, "validated.web_events", "second"))["known_events"].passed
-    assert not by_id(check(warehouse, "validated.web_events", "x", {"days": [v.DAY]}))["known_events"].passed
+    assert by_id(check(warehouse, "validated.web_events", "second"))["known_values"].passed
+    assert not by_id(check(warehouse, "validated.web_events", "x", {"days": [v.DAY]}))["known_values"].passed
 
 
 def test_parameters_of_the_run(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:

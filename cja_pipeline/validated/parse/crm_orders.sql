@@ -29,6 +29,7 @@ SELECT
   )) AS status,
   coalesce(summed.subtotal, summed.paid + summed.discount) AS gross_revenue,
   summed.discount_text AS discount,
+  summed.paid AS paid,
   summed.refund_text AS refund,
   coalesce(summed.subtotal, summed.paid + summed.discount) - summed.discount - summed.refund AS net_revenue,
   upper(summed.properties.hs_currency_code) AS currency,
