@@ -181,8 +181,8 @@ select
     end as consent_marketing,
     case
         when not coalesce(n.has_email, false) then 'no_address'
-        when u.left_list or c.opted_out then 'unsubscribed'
         when u.bounced then 'bounced'
+        when u.left_list or c.opted_out then 'unsubscribed'
         else 'reachable'
     end as email_status,
     concat_ws(', ',

@@ -31,6 +31,8 @@ SELECT
     c.open_tickets,
     c.mean_sentiment,
     v.rfm_segment,
+    g.lifecycle,
+    g.behaviour,
     v.r_score,
     v.f_score,
     v.m_score,
@@ -41,3 +43,4 @@ SELECT
     v.clv_status
 FROM customers.customers AS c
 LEFT JOIN kpis.customer_value AS v ON v.customer_id = c.customer_id
+LEFT JOIN kpis.customer_segments AS g ON g.customer_id = c.customer_id

@@ -50,6 +50,19 @@ def kpi_assets() -> list[dg.AssetsDefinition]:
 
         return Report(metadata=build_cohorts(warehouse))
 
+    @measured(
+        "customer_segments",
+        "segment_summary",
+        "audiences",
+        "audience_summary",
+        deps=["customer_value"],
+    )
+    def segments(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
+        """Groups of customers, their worth, whom we may write to."""
+        from cja_pipeline.kpis.groups import build_groups
+
+        return Report(metadata=build_groups(warehouse))
+
     @measured("attribution", "attribution_total", deps=["customer_value", "media"])
     def attribution(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
         """Which channel deserves the credit, by ten models."""
@@ -62,7 +75,7 @@ def kpi_assets() -> list[dg.AssetsDefinition]:
         "anomalies",
         "insights",
         "experiments",
-        deps=["kpi_values", "funnel", "paths", "attribution", "cohorts"],
+        deps=["kpi_values", "funnel", "paths", "segments", "attribution", "cohorts"],
         own_checks={
             "numbers_agree": "Funnel, paths, attribution and KPIs count the same orders, buyers and revenue. "
             "When red: do not trust the map; see which pair differs in the metadata."
@@ -89,4 +102,4 @@ def kpi_assets() -> list[dg.AssetsDefinition]:
             ],
         )
 
-    return [kpi_values, funnel, paths, cohorts, attribution, findings]
+    return [kpi_values, funnel, paths, cohorts, segments, attribution, findings]

@@ -93,24 +93,9 @@ class Source(StrictModel):
         return {**self.model_dump(mode="json", exclude={"description"}), "text": self.text}
 
     def bind(self, expression: str) -> str:
-        """Check an expression against the columns of the source; returns its type.
-
-        Raises:
-            ValueError: a column or function is unknown, or the text is more than one expression.
-        """
-        import duckdb
-
-        if ";" in expression or "--" in expression:
-            raise ValueError(f"expected one SQL expression, got {expression!r}")
+        """Check an expression against the columns of the source; see `bind_expression`."""
         place = f"kpis/sources/{self.model}.sql" if self.model else self.table
-        try:
-            row = shadow().execute(f"DESCRIBE SELECT ({expression}) AS x FROM {self.text} AS s").fetchone()
-        except duckdb.Error as error:
-            reason = str(error).split("\n")[0].split(": ", 1)[-1]
-        else:
-            return str(row[1]) if row else ""
-        # raised out here: inside, it would keep the connection alive through the chained error
-        raise ValueError(f"{expression!r} cannot be read from {place}: {reason}")
+        return bind_expression(expression, self.text, place)
 
 
 class SourcesFile(StrictModel):
@@ -135,6 +120,29 @@ def load_sources() -> dict[str, Source]:
 def _load(override: Path | None) -> SourcesFile:
     shadow()  # first, so that a fault in a table declaration is reported once and not by every source
     return load_config("kpi_sources.yml", SourcesFile)
+
+
+def bind_expression(expression: str, rows: str, place: str) -> str:
+    """Check an SQL expression against the columns of declared tables; returns its type.
+
+    Args:
+        rows: a table or a SELECT in brackets. place: what to call it when something is wrong.
+
+    Raises:
+        ValueError: a column or function is unknown, or the text is more than one expression.
+    """
+    import duckdb
+
+    if ";" in expression or "--" in expression:
+        raise ValueError(f"expected one SQL expression, got {expression!r}")
+    try:
+        row = shadow().execute(f"DESCRIBE SELECT ({expression}) AS x FROM {rows} AS s").fetchone()
+    except duckdb.Error as error:
+        reason = str(error).split("\n")[0].split(": ", 1)[-1]
+    else:
+        return str(row[1]) if row else ""
+    # raised out here: inside, it would keep the connection alive through the chained error
+    raise ValueError(f"{expression!r} cannot be read from {place}: {reason}")
 
 
 @lru_cache(maxsize=1)
