@@ -6,15 +6,19 @@ All timestamps are naive UTC.
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
+import logging
+import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 
+from cja_pipeline.crashpoints import crashpoint
 from cja_pipeline.tables import TABLES, Table
 
 if TYPE_CHECKING:
@@ -23,6 +27,7 @@ if TYPE_CHECKING:
 SCHEMAS = ("config", "validated", "customers", "kpis", "journey_maps", "quality")
 LOCK_PATIENCE_SECONDS = 30.0
 DOUBLE_DIGITS = 9
+log = logging.getLogger("cja_pipeline.warehouse")
 
 
 class ModelError(RuntimeError):
@@ -39,6 +44,7 @@ class Warehouse:
     def __init__(self, path: Path | str, *, memory_limit: str = "1500MB", threads: int = 2) -> None:
         self.path = path
         self._depth = 0
+        self.before_commit: Callable[[Warehouse], None] | None = None  # raises if this run may not commit
         self._limits = {"memory_limit": memory_limit, "threads": threads}
         if str(path) != ":memory:":
             Path(path).parent.mkdir(parents=True, exist_ok=True)
@@ -83,9 +89,11 @@ class Warehouse:
                 if "lock" not in str(error).lower():
                     raise
                 if time.monotonic() > deadline:
+                    owner = re.search(r"PID (\d+)", str(error))
                     raise WarehouseBusyError(
-                        f"{path} is held by another process (a nightly run?). It has one writer at a time: "
-                        "wait for that run to end, or read the published tables instead."
+                        f"{path} is held by process {owner[1] if owner else '(unknown)'}. It has one user at "
+                        "a time: close the notebook or program that has it open, or wait for the run that "
+                        "writes it. People and tools read the published tables instead."
                     ) from error
                 time.sleep(0.5)
 
@@ -146,9 +154,12 @@ class Warehouse:
         self._depth = 1
         try:
             yield
+            if self.before_commit is not None:
+                self.before_commit(self)
         except BaseException:
             self._depth = 0
-            self.execute("ROLLBACK")
+            with contextlib.suppress(duckdb.TransactionException):  # a full disk has rolled it back already
+                self.execute("ROLLBACK")
             raise
         self._depth = 0
         self.execute("COMMIT")
@@ -167,6 +178,9 @@ class Warehouse:
             self.execute(
                 f"CREATE OR REPLACE TABLE {name} AS SELECT {columns} FROM ({_bare(select)}\n) AS model"
             )
+            crashpoint("table:before_commit")
+        if not self._depth:
+            crashpoint("table:committed")
         return self.count(name)
 
     def write(self, name: str, frame: pd.DataFrame) -> int:
@@ -189,14 +203,35 @@ class Warehouse:
             return self.count(name) - before
 
     def ensure(self, name: str) -> None:
-        """Create an empty declared table if it is not there; add the columns that an older one lacks."""
+        """Create an empty declared table if it is not there; one of an earlier version gets the columns that
+        are declared today (new ones null, until the step that fills them runs)."""
         table = TABLES[name]
         body = ", ".join(f'"{column}" {spec.type}' for column, spec in table.columns.items())
         self.execute(f"CREATE TABLE IF NOT EXISTS {name} ({body})")
+        difference = self.differs(name)
+        if not difference:
+            return
         present = {row[0] for row in self.sql(f"DESCRIBE {name}").fetchall()}
-        for column, spec in table.columns.items():
-            if column not in present:
-                self.execute(f'ALTER TABLE {name} ADD COLUMN "{column}" {spec.type}')
+        columns = ", ".join(
+            f'TRY_CAST({_identifier(column) if column in present else "NULL"} AS {spec.type}) AS "{column}"'
+            for column, spec in table.columns.items()
+        )
+        self.execute(f"CREATE OR REPLACE TABLE {name} AS SELECT {columns} FROM {name}")
+        log.warning("%s was made by another version and has been adapted: %s", name, difference)
+
+    def differs(self, name: str) -> str:
+        """How the columns of a table differ from the declared ones, in words; empty if they do not."""
+        declared = {column: spec.type.replace(" ", "") for column, spec in TABLES[name].columns.items()}
+        present = {row[0]: row[1].replace(" ", "") for row in self.sql(f"DESCRIBE {name}").fetchall()}
+        retyped = [c for c in declared if c in present and declared[c] != present[c]]
+        parts = {
+            "new columns": [column for column in declared if column not in present],
+            "columns no longer declared": [column for column in present if column not in declared],
+            "columns of another type": retyped,
+        }
+        if list(declared) != list(present) and not any(parts.values()):
+            return "another order of columns"
+        return "; ".join(f"{words} {', '.join(columns)}" for words, columns in parts.items() if columns)
 
     def count(self, name: str) -> int:
         return int(self.scalar(f"SELECT count(*) FROM {name}"))
@@ -238,6 +273,10 @@ def _cast(column: str, declared: str) -> str:
 
 def _bare(select: str) -> str:
     return select.strip().rstrip(";")
+
+
+def _identifier(column: str) -> str:
+    return '"' + column.replace('"', '""') + '"'
 
 
 def _quote(text: str) -> str:

@@ -56,10 +56,10 @@ def journey_map_assets() -> list[dg.AssetsDefinition]:
     @drawn("customers", deps=["journey_map", "scorecard"], kinds=frozenset({"sqlite", "table"}))
     def published(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
         """The tables that a BI tool reads, replaced as a whole."""
-        from cja_pipeline.journey_maps.publish import publish
+        from cja_pipeline.journey_maps.publication import publish_tonight
 
         warehouse.build("journey_maps.customers")
-        rows = publish(warehouse, get_settings().published_url)
+        rows = publish_tonight(warehouse, get_settings())
         return Report(metadata={f"rows_{name}": count for name, count in rows.items()})
 
     return [scorecard, journey_map, published]

@@ -6,6 +6,8 @@ import contextlib
 import os
 from pathlib import Path
 
+from cja_pipeline.crashpoints import crashpoint
+
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Replace a file as a whole: a temporary file beside it, flushed to disk, renamed over it."""
@@ -15,10 +17,12 @@ def write_atomically(path: Path, content: bytes) -> None:
             handle.write(content)
             handle.flush()
             os.fsync(handle.fileno())
+        crashpoint("report:temporary")
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+    crashpoint("report:renamed")
     with contextlib.suppress(OSError):  # not every file system can flush a folder
         descriptor = os.open(path.parent, os.O_RDONLY)
         try:

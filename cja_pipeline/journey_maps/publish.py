@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
+from cja_pipeline.crashpoints import crashpoint
 from cja_pipeline.journey_maps.publish_extras import add_keys, create_views, drop_keys, drop_views, references
 from cja_pipeline.journey_maps.publish_rows import MOST, Fingerprint, Rows, batches, csv_blocks
 from cja_pipeline.journey_maps.serving import (
@@ -33,7 +34,14 @@ _blocks = csv_blocks
 
 
 class PublishError(RuntimeError):
-    """The serving database cannot be reached or refuses; the message never holds the URL's password."""
+    """The serving database cannot be reached or refuses; the message never holds the URL's password.
+
+    `passing` says whether the same may succeed later: the database was away, or two writers met.
+    """
+
+    def __init__(self, message: str, *, passing: bool = False) -> None:
+        super().__init__(message)
+        self.passing = passing
 
 
 def publish(warehouse: Warehouse, url: str) -> dict[str, int]:
@@ -73,13 +81,17 @@ def publish(warehouse: Warehouse, url: str) -> dict[str, int]:
                     written.append(rows)
             add_keys(connection, keyed)
             create_views(connection, set(published))
+            crashpoint("publish:before_commit")
+        crashpoint("publish:committed")
         for rows in written:
             rows.remember()
     except (sa.exc.SQLAlchemyError, engine.dialect.loaded_dbapi.Error) as error:
         place = sa.engine.make_url(url).render_as_string(hide_password=True)
         # the driver's text may hold row values, so only its kind is told
         cause = getattr(error, "orig", None) or error
-        raise PublishError(f"cannot publish to {place}: {type(cause).__name__}") from error
+        driver = engine.dialect.loaded_dbapi
+        passing = isinstance(cause, (driver.OperationalError, driver.InterfaceError))
+        raise PublishError(f"cannot publish to {place}: {type(cause).__name__}", passing=passing) from error
     finally:
         engine.dispose()
         for rows in written:

@@ -12,6 +12,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cja_pipeline.crashpoints import crashpoint
 from cja_pipeline.journey_maps.atomic import write_atomically
 from cja_pipeline.journey_maps.build import build_journey_map
 from cja_pipeline.journey_maps.dictionary import write_dictionary
@@ -98,6 +99,8 @@ def write_report(
     Each file is written beside its place, flushed to disk and renamed over it, so that a reader sees the old
     file or the new one. The page comes last: a new page never stands beside old data for long.
     """
+    for left in reports_dir.glob("**/.*.tmp"):  # of a run that died while it wrote
+        left.unlink(missing_ok=True)
     pages = {PAGE: html} if isinstance(html, str) else dict(html)
     files: dict[str, bytes] = {DATA: map_json(data)}
     if preview is not None:
@@ -109,6 +112,7 @@ def write_report(
             if Path(name).name != name:
                 raise ValueError(f"{name!r} is not a plain file name")
             write_atomically(folder / name, content)
+        crashpoint("report:archived")
     write_atomically(reports_dir / "index.html", archive_page(reports_dir, data).encode())
     return reports_dir / "latest" / PAGE
 

@@ -18,6 +18,7 @@ TYPES: dict[str, type[sa.types.TypeEngine[Any]]] = {
     "DATE": sa.Date,
     "TIMESTAMP": sa.DateTime,
 }
+CONNECT_SECONDS = 10
 PUBLICATION = sa.Table(
     "publication",
     sa.MetaData(),
@@ -34,7 +35,8 @@ def open_engine(url: str) -> sa.Engine:
     parsed = sa.engine.make_url(url)
     if parsed.drivername == "postgresql":
         parsed = parsed.set(drivername="postgresql+psycopg")
-    engine = sa.create_engine(parsed, hide_parameters=True)
+    arguments = {"connect_timeout": CONNECT_SECONDS} if parsed.get_backend_name() == "postgresql" else {}
+    engine = sa.create_engine(parsed, hide_parameters=True, connect_args=arguments)
     if engine.dialect.name == "sqlite":
 
         @sa.event.listens_for(engine, "connect")

@@ -13,6 +13,7 @@ from typing import Any
 
 import dagster as dg
 
+from cja_pipeline.crashpoints import crashpoint
 from cja_pipeline.machine import Cost, Meter
 from cja_pipeline.orchestration.metadata import definition_metadata, plain
 from cja_pipeline.orchestration.partitions import daily
@@ -70,7 +71,9 @@ def room_asset(
             with store.open() as warehouse:
                 report = body(context, warehouse)
                 rows = {table: warehouse.count(table) for table in tables}
+                crashpoint("step:written")
                 results = [*_run_suites(warehouse, tables, context.run.run_id), *report.checks]
+            crashpoint("step:checked")
             _log(group, name, meter.read(), sum(rows.values()) if tables else report.rows, results)
             counts = {f"rows_{TABLES[table].name}": rows[table] for table in tables[1:]}
             main = rows[tables[0]] if tables else report.rows

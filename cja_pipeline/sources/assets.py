@@ -60,6 +60,16 @@ def source_assets() -> list[dg.AssetsDefinition]:
 
 
 def _pull(context: dg.AssetExecutionContext) -> Report:
+    """Land one source; only what may pass by itself is left to the retry policy."""
+    try:
+        return _landed(context)
+    except Exception as error:
+        if getattr(error, "passing", False):
+            raise
+        raise dg.Failure(description=str(error), allow_retries=False) from error
+
+
+def _landed(context: dg.AssetExecutionContext) -> Report:
     from cja_pipeline.sources import pull
 
     settings = get_settings().prepare()

@@ -24,7 +24,7 @@ from tenacity import (
 from cja_pipeline import __version__
 from cja_pipeline.sources.bodies import bounded, chunks, limited
 from cja_pipeline.sources.credentials import guard_logs, redact, without_secrets
-from cja_pipeline.sources.errors import AuthError, Transient, VendorError
+from cja_pipeline.sources.errors import AuthError, Transient, UnavailableError, VendorError
 from cja_pipeline.sources.replies import fault_of, parse_json
 
 log = logging.getLogger(__name__)
@@ -208,7 +208,7 @@ class VendorClient:
             return retrying(attempt)
         except Transient as error:
             tried = retrying.statistics.get("attempt_number", 1)
-            raise VendorError(f"gave up after {tried} attempts, last: {error}") from None
+            raise UnavailableError(f"gave up after {tried} attempts, last: {error}") from None
 
     def _attempt(
         self,

@@ -50,6 +50,7 @@ def pull(
     label = _label(source)
     reports: list[PullReport] = []
     failures: list[str] = []
+    passing = False
     with (
         exclusive(landing / source.kind),
         _client(source, connector, as_of, world, transport, limits) as client,
@@ -66,10 +67,11 @@ def pull(
                 cause = error.strerror or type(error).__name__
                 raise SourceError(f"{label}: {stream}: cannot write below {landing}: {cause}") from error
             except SourceError as error:
+                passing = passing or error.passing
                 failures.append(f"{stream}: {str(error).removeprefix(f'{label}: ')}")
     shrunk = [f"{report.stream}: {text}" for report in reports for text in report.held.values()]
     if failures:
-        raise PullError(f"{label}: {'; '.join(failures + shrunk)}", reports)
+        raise PullError(f"{label}: {'; '.join(failures + shrunk)}", reports, passing=passing)
     if shrunk and not _appends(source):
         raise ShrunkError(
             f"{label}: {'; '.join(shrunk)}. If the vendor's figures are right, list the days under "

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 
 class SourceError(RuntimeError):
-    """A source could not be pulled; the message names source, stream and cause."""
+    """A source could not be pulled; the message names source, stream and cause.
+
+    `passing` says whether the same pull may succeed in a while without anybody doing anything.
+    """
+
+    passing = False
 
 
 class VendorError(SourceError):
     """The vendor refused a request, or kept answering with something unusable."""
+
+
+class UnavailableError(VendorError):
+    """The vendor kept failing in ways that pass: it is down, overloaded, or the network is."""
+
+    passing = True
 
 
 class AuthError(VendorError):
@@ -22,6 +33,8 @@ class QuotaExhausted(VendorError):
 class PagingError(VendorError):
     """Pages repeat without end, or a listing holds fewer records than it announced."""
 
+    passing = True
+
 
 class ShrunkError(SourceError):
     """The vendor offers far fewer rows than were landed before; the landed files were kept."""
@@ -30,9 +43,9 @@ class ShrunkError(SourceError):
 class PullError(SourceError):
     """Some streams of a source failed; the others were landed. `reports` are those of the good streams."""
 
-    def __init__(self, message: str, reports: list) -> None:
+    def __init__(self, message: str, reports: list, *, passing: bool = False) -> None:
         super().__init__(message)
-        self.reports = reports
+        self.reports, self.passing = reports, passing
 
 
 class Transient(Exception):

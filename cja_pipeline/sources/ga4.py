@@ -15,7 +15,7 @@ import zlib
 from pathlib import Path
 
 from cja_pipeline.sources.context import Pull
-from cja_pipeline.sources.errors import AuthError, QuotaExhausted, VendorError
+from cja_pipeline.sources.errors import AuthError, QuotaExhausted, UnavailableError, VendorError
 from cja_pipeline.sources.ga4_store import BucketStore, FolderStore, Store, StoredObject
 from cja_pipeline.sources.landing import SHRINK_FLOOR_ROWS, Folder
 from cja_pipeline.sources.manifest import LandedFile, Manifest, read_manifest
@@ -50,16 +50,18 @@ def pull_stream(pull: Pull[Ga4Source], stream: str) -> PullReport:
         if source.base_url.startswith("file:")
         else BucketStore(pull.client, source.bucket, source.api_version)
     )
-    failures = []
+    failures: list[str] = []
+    passing = False
     for day in pull.restated(stream).days():
         try:
             _land_day(pull, store, stream, day, report)
         except (AuthError, QuotaExhausted):
             raise
         except VendorError as error:
+            passing = passing or error.passing
             failures.append(f"{day}: {error}")
     if failures:
-        raise VendorError("; ".join(failures))
+        raise (UnavailableError if passing else VendorError)("; ".join(failures))
     return report
 
 

@@ -73,27 +73,32 @@ def pull_stream(pull: Pull[HubspotSource], stream: str) -> PullReport:
 
 
 def first_change(pull: Pull[HubspotSource], stream: str) -> dt.datetime | None:
-    """From when changes are asked for: the last run less the overlap, the beginning of time if there was
-    none, or None if another run has landed everything up to this logical time.
+    """From when changes are asked for: where the landed runs end, less the overlap; the beginning of time if
+    there are none, or None if everything up to this logical time is landed.
 
-    Runs follow one another without a gap, so what lies before the last one is landed already, whatever day
-    is asked for. A repeated run asks for at least what it asked for the first time and never lands less.
+    Runs follow one another without a gap, so what lies before the end is landed already, whatever day is
+    asked for. Where a run is missing or has no readable manifest, they end there: what it held is asked for
+    again. A repeated run asks for at least what it asked for the first time and never lands less.
     """
-    others, again = [], []
+    runs, again = [], []
     for folder in pull.stream_folder(stream).glob("dt=*/run=*"):
-        as_of = parse_stamp(folder.name.removeprefix("run="))
-        own = as_of == pull.as_of and folder.parent.name == f"dt={pull.window.end}"
-        if own and (manifest := read_manifest(folder)):
-            again.append(parse_time(manifest.window["start"]))
-        elif not own:
-            others.append(as_of)
-    if again:
-        return min(again)
-    if not others:
+        if (manifest := read_manifest(folder)) is None:
+            continue
+        as_of, start = parse_stamp(folder.name.removeprefix("run=")), parse_time(manifest.window["start"])
+        if as_of == pull.as_of and folder.parent.name == f"dt={pull.window.end}":
+            again.append(start)
+        else:
+            runs.append((as_of, start))
+    end = None
+    for as_of, start in sorted(runs):
+        if start > (end or BEGINNING):
+            break
+        end = as_of
+    if end is None:
         return BEGINNING
-    if max(others) >= pull.as_of:
-        return None
-    return max(others) - dt.timedelta(minutes=pull.source.overlap_minutes)
+    if again:
+        return min(*again, end - dt.timedelta(minutes=pull.source.overlap_minutes))
+    return None if end >= pull.as_of else end - dt.timedelta(minutes=pull.source.overlap_minutes)
 
 
 def _good(records: Iterable[Any], folder: Folder) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cja_pipeline.crashpoints import crashpoint
 from cja_pipeline.sources.manifest import NAME, LandedFile, Manifest, newest_as_of, read_manifest
 from cja_pipeline.sources.records import RecordWriter
 
@@ -100,6 +101,7 @@ class Folder:
             _replace_text(self.final / NAME, earlier.text())
             return Outcome(earlier, held=True, offered=manifest.rows)
         _write_synced(self.path / NAME, manifest.text())
+        crashpoint("landing:written")
         _swap(self.path, self.final)
         return Outcome(manifest)
 
@@ -120,7 +122,9 @@ def _swap(new: Path, final: Path) -> None:
     if final.exists():
         shutil.rmtree(retired, ignore_errors=True)
         final.rename(retired)
+        crashpoint("landing:between_renames")
     new.rename(final)
+    crashpoint("landing:renamed")
     shutil.rmtree(retired, ignore_errors=True)
 
 

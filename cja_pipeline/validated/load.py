@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cja_pipeline.crashpoints import crashpoint
 from cja_pipeline.privacy.suppress import read_suppression
 from cja_pipeline.privacy.sweep import sweep
 from cja_pipeline.settings import get_settings
@@ -129,13 +130,17 @@ class _Loader:
         counts = count_stage(self.warehouse, self.stream, self.suite, days, stage.lost)
         findings = findings_of(stage, days)
         writing = Writing(self.warehouse, self.declared, self.stream, self.suite, self.rules, self.run_id)
+        crashpoint("load:staged")
         with self.warehouse.transaction():
             writing.rows(days)
+            crashpoint("load:rows_written")
             writing.quarantine(days, stage.lost)
             writing.drift(days, findings)
             writing.profile(days)
             writing.ledger(days, counts)
             writing.summary(days)
+            crashpoint("load:before_commit")
+        crashpoint("load:committed")
         self.warehouse.execute("DROP TABLE IF EXISTS stage")
         for one in counts:
             self.report.add(one)

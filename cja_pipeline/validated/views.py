@@ -22,6 +22,7 @@ def current_view(table: str) -> str:
 
 
 def create_views(warehouse: Warehouse, table: str) -> None:
-    """Create the view of current rows of one table, if its stream holds versions."""
+    """Create the view of current rows of one table, if its stream holds versions. Made anew each time: the
+    table may have got other columns since."""
     if load_streams()[table].layout == "changes":
         warehouse.execute(current_view(table))

@@ -6,6 +6,7 @@ import datetime as dt
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from cja_pipeline.crashpoints import crashpoint
 from cja_pipeline.customers import config
 from cja_pipeline.customers.identity.deterministic import Clusters, cluster
 from cja_pipeline.customers.identity.devices import attach, is_bot
@@ -56,6 +57,8 @@ def resolve_warehouse(
         wh.write("customers.customer_identifiers", _identifiers(prepared, members, visitors, keyring))
         wh.write("customers.identity_evidence", _evidence(clusters, people))
         _append_log(wh, assignment, moment)
+        crashpoint("identity:before_commit")
+    crashpoint("identity:committed")
     return _figures(members, owners, clusters, assignment)
 
 
