@@ -7,14 +7,14 @@ than computing them.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from cja_pipeline.warehouse import Warehouse
+    from cja_pipeline.kpis.unit_sums import Cells
 
     Block = dict[str, NDArray[Any]]
     Days = NDArray[np.datetime64]
@@ -22,22 +22,6 @@ if TYPE_CHECKING:
 KEYS = ("grain", "period_start", "dimension", "dimension_value")
 NUMBERS = ("value", "numerator", "denominator", "n", "missing", "ci_low", "ci_high")
 TEXTS = ("ci_method", "null_reason")
-
-
-def fetch(wh: Warehouse, query: str) -> Block:
-    """A query's result: dates as datetime64[D], texts as objects, numbers as floats with NaN for null."""
-    import numpy as np
-
-    found: Block = {}
-    for name, values in wh.sql(query).fetchnumpy().items():
-        if values.dtype.kind == "M":
-            found[name] = np.asarray(values, dtype="datetime64[D]")
-        elif values.dtype.kind == "O":
-            found[name] = np.array(np.ma.getdata(values), dtype=object)
-            found[name][np.ma.getmaskarray(values)] = None
-        else:
-            found[name] = np.ma.filled(np.ma.asarray(values).astype(float), np.nan)
-    return found
 
 
 def empty() -> Block:
@@ -81,24 +65,36 @@ def length(block: Block) -> int:
     return len(block["grain"])
 
 
-def with_zeros(sums: Block, starts: Sequence[dt.date], columns: Iterable[str]) -> Block:
+def table(cells: Mapping[str, Cells], periods: Days, labels: Mapping[str, NDArray[np.object_]]) -> Block:
+    """Cells of one grain by period and slice: columns period, dimension, dimension_value, and sums (rows x
+    moments)."""
+    import numpy as np
+
+    parts = [
+        {
+            "period": periods[part.place % len(periods)],
+            "dimension": np.full(len(part.place), name, dtype=object),
+            "dimension_value": labels.get(name, np.array(["all"], dtype=object))[part.place // len(periods)],
+            "sums": part.sums,
+        }
+        for name, part in cells.items()
+    ]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def with_zeros(sums: Block, periods: Days) -> Block:
     """Every combination of period and slice seen, the whole included; sums without rows are 0."""
     import numpy as np
 
-    periods = np.array(starts, dtype="datetime64[D]")
-    label = (
-        sums["dimension"] + "\x1f" + sums["dimension_value"] if len(sums["period"]) else np.array([], object)
-    )
-    slices, slice_of = np.unique(np.append(label, "all\x1fall").astype(str), return_inverse=True)
-    place = slice_of[:-1] * len(periods) + np.searchsorted(periods, sums["period"])
-    pairs = [text.split("\x1f") for text in slices]
-    size = len(slices) * len(periods)
-    found: Block = {
-        "period": np.tile(periods, len(slices)),
-        "dimension": np.repeat(np.array([pair[0] for pair in pairs], dtype=object), len(periods)),
-        "dimension_value": np.repeat(np.array([pair[1] for pair in pairs], dtype=object), len(periods)),
+    pairs = zip(sums["dimension"].tolist(), sums["dimension_value"].tolist(), strict=True)
+    places: dict[tuple[str, str], int] = {("all", "all"): 0}
+    slice_of = np.array([places.setdefault(pair, len(places)) for pair in pairs], dtype=np.int64)
+    found = np.zeros((len(places) * len(periods), sums["sums"].shape[1]))
+    found[slice_of * len(periods) + np.searchsorted(periods, sums["period"])] = sums["sums"]
+    names = np.array(list(places), dtype=object)
+    return {
+        "period": np.tile(periods, len(places)),
+        "dimension": np.repeat(names[:, 0], len(periods)),
+        "dimension_value": np.repeat(names[:, 1], len(periods)),
+        "sums": found,
     }
-    for name in columns:
-        found[name] = np.zeros(size)
-        found[name][place] = sums[name]
-    return found

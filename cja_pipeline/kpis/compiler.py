@@ -1,9 +1,8 @@
-"""From the catalogue to few scans: per-unit sums with second moments for every KPI, grain and slice.
+"""From the catalogue to few scans: what each row of a source adds, and the moments over units that KPIs need.
 
-One *scan* reads a source once for all its KPIs and keeps sums per unit, day and slice ("atoms"). One query
-per grain then sums atoms per unit and period with GROUPING SETS over the slices, and takes the moments over
-units. Distinct people therefore come out right at every grain: nobody's days are added up as if they were
-people.
+One *scan* reads a source once for all its KPIs. `unit_sums` then adds rows up by unit, period and slice and
+takes the moments over units. Distinct people therefore come out right at every grain: nobody's days are added
+up as if they were people.
 """
 
 from __future__ import annotations
@@ -14,9 +13,8 @@ from dataclasses import dataclass, field
 
 from cja_pipeline.kpis.kpi_entry import Kpi
 from cja_pipeline.kpis.kpi_sources import SEGMENT, SEGMENT_TABLE, Source
-from cja_pipeline.kpis.periods import CALENDAR
+from cja_pipeline.kpis.unit_sums import Moment, Total
 
-ATOMS = "kpi_atoms"
 NOT_SET = "(not set)"
 WITH_MOMENTS = ("ratio", "mean", "per_unit", "proportion")
 
@@ -72,26 +70,12 @@ def rows_sql(source: Source, scope: Scope, names: Sequence[str] | None = None) -
     return f"select s.*, {', '.join(columns)}\nfrom {source.text} s\n" + "\n".join(joins) + where
 
 
-@dataclass
-class Columns:
-    """Expressions by alias, each distinct text once."""
-
-    prefix: str
-    found: dict[str, str] = field(default_factory=dict)
-
-    def add(self, text: str) -> str:
-        return self.found.setdefault(text, f"{self.prefix}{len(self.found)}")
-
-    def select(self) -> str:
-        return "".join(f",\n  {text} as {alias}" for text, alias in self.found.items())
-
-
 @dataclass(frozen=True)
 class Plan:
-    """Where a KPI's sums are in the result of its scan: role -> column."""
+    """Where a KPI's sums are in the result of its scan: role -> number of the moment."""
 
     kpi: Kpi
-    columns: dict[str, str]
+    moments: dict[str, int]
 
 
 @dataclass
@@ -103,8 +87,8 @@ class Scan:
     shift_days: int
     maturity_days: int
     plans: list[Plan] = field(default_factory=list)
-    measures: Columns = field(default_factory=lambda: Columns("m"))
-    moments: Columns = field(default_factory=lambda: Columns("a"))
+    measures: dict[str, int] = field(default_factory=dict)
+    moments: dict[Moment, int] = field(default_factory=dict)
 
     @property
     def last_row_day(self) -> dt.date:
@@ -113,43 +97,39 @@ class Scan:
 
     def add(self, kpi: Kpi) -> None:
         """Plan a KPI's sums."""
-        roles: dict[str, str] = {}
+        roles: dict[str, int] = {}
         if kpi.kind == "nps":
-            roles["promoters"] = self._sum(self._measure(kpi, f"({self._text(kpi, 'numerator')}) >= 9"))
-            roles["detractors"] = self._sum(self._measure(kpi, f"({self._text(kpi, 'numerator')}) <= 6"))
-            roles["d"] = self._sum(self._measure(kpi, "1"))
-            roles["units"] = roles["d"]
+            score = self._text(kpi, "numerator")
+            roles["promoters"] = self._moment(self._sum(kpi, f"({score}) >= 9"))
+            roles["detractors"] = self._moment(self._sum(kpi, f"({score}) <= 6"))
+            roles["d"] = roles["units"] = self._moment(self._sum(kpi, "1"))
             self.plans.append(Plan(kpi, roles))
             return
-        numerator = self._text(kpi, "numerator")
-        n = self._measure(kpi, numerator)
-        d = self._measure(kpi, self._denominator(kpi)) if kpi.denominator else None
-        has_n, has_d = f"case when {n} > 0 then 1 else 0 end", f"case when {d} > 0 then 1 else 0 end"
+        n = self._sum(kpi, self._text(kpi, "numerator"))
+        d = self._sum(kpi, self._denominator(kpi)) if kpi.denominator else None
         if kpi.kind == "distinct":
-            n = has_n
-        elif kpi.kind == "proportion":
-            n, d = f"case when {d} > 0 and {n} > 0 then 1 else 0 end", has_d
-        elif kpi.kind == "per_unit":
-            n, d = f"case when {d} > 0 then {n} else 0 end", has_d
-        roles["n"] = self._sum(n)
+            n = Total("any", n.measure)
+        elif kpi.kind == "proportion" and d:
+            n, d = Total("both", n.measure, d.measure), Total("any", d.measure)
+        elif kpi.kind == "per_unit" and d:
+            n, d = Total("where", n.measure, d.measure), Total("any", d.measure)
+        roles["n"] = self._moment(n)
         # a sum may be 0 for a customer who has rows (a refunded order): they count all the same
-        rows = self._measure(kpi, "1") if kpi.kind == "sum" or kpi.format == "money" else ""
-        roles["units"] = self._sum(
-            f"case when {rows if kpi.kind == 'sum' else d or n} <> 0 then 1 else 0 end"
-        )
+        rows = self._sum(kpi, "1") if kpi.kind == "sum" or kpi.format == "money" else None
+        counted = rows if rows and kpi.kind == "sum" else d or n
+        roles["units"] = self._moment(counted._replace(kind="some") if counted.kind == "sum" else counted)
         if d:
-            roles["d"] = self._sum(d)
+            roles["d"] = self._moment(d)
         if kpi.kind in (*WITH_MOMENTS, "count", "sum") and kpi.interval != "none":
-            roles["nn"] = self._sum(f"{n} * {n}")
+            roles["nn"] = self._moment(n, n)
             if d:
-                roles["dd"], roles["nd"] = self._sum(f"{d} * {d}"), self._sum(f"{n} * {d}")
-        if kpi.format == "money":
-            missing = f"case when ({numerator}) is null then 1 else 0 end"
-            roles["missing"] = self._sum(self._measure(kpi, missing))
-            roles["rows"] = self._sum(rows)
+                roles["dd"], roles["nd"] = self._moment(d, d), self._moment(n, d)
+        if rows and kpi.format == "money":
+            missing = f"({self._text(kpi, 'numerator')}) is null"
+            roles["missing"], roles["rows"] = self._moment(self._sum(kpi, missing)), self._moment(rows)
         for name in ("model_low", "model_high"):
             if getattr(kpi, name):
-                roles[name] = self._sum(self._measure(kpi, self._text(kpi, name)))
+                roles[name] = self._moment(self._sum(kpi, self._text(kpi, name)))
         self.plans.append(Plan(kpi, roles))
 
     def _text(self, kpi: Kpi, name: str) -> str:
@@ -162,41 +142,31 @@ class Scan:
             return f"case when ({self._text(kpi, 'numerator')}) is not null then {text} end"
         return text
 
-    def _measure(self, kpi: Kpi, text: str) -> str:
-        return self.measures.add(f"coalesce(sum({measure_sql(kpi, text, self.scope)}), 0)")
+    def _sum(self, kpi: Kpi, text: str) -> Total:
+        where = kpi.expression("where", self.scope.age)
+        # yes and no take an eighth of the room of a number
+        size = "utinyint" if text == "1" or self._is_condition(text) else "double"
+        number = f"cast(({text}) as {size})"
+        number = f"case when {where} then {number} end" if where else number
+        return Total("sum", self.measures.setdefault(f"coalesce({number}, 0)", len(self.measures)))
 
-    def _sum(self, text: str) -> str:
-        return self.moments.add(f"cast(sum({text}) as double)")
+    def _is_condition(self, text: str) -> bool:
+        return self.source.bind(text.replace(self.scope.age, "0")) == "BOOLEAN"
 
-    # --- SQL ---------------------------------------------------------------------------------------
-    def atoms_sql(self, first: dt.date) -> str:
-        """SELECT of the sums per unit, reporting day and slice of all KPIs, from reporting day `first` on."""
-        slices = [f"kpi_{name} as {name}" for name in self.scope.dimensions(self.source)]
-        day = f"kpi_day + {self.shift_days}" if self.shift_days else "kpi_day"
+    def _moment(self, left: Total, right: Total | None = None) -> int:
+        return self.moments.setdefault(Moment(left, right), len(self.moments))
+
+    def sql(self, first: dt.date) -> str:
+        """SELECT of ``unit, day`` (days since `first`, on which the row is reported), the dimensions and the
+        measures of every row."""
         oldest = first - dt.timedelta(days=self.shift_days)
+        slices = [f"kpi_{name}" for name in self.scope.dimensions(self.source)]
+        measures = [f"{text} as m{number}" for text, number in self.measures.items()]
         return (
-            f"select {', '.join([f'{day} as day', 'kpi_unit as unit', *slices])}{self.measures.select()}\n"
+            f"select hash(kpi_unit) as unit, cast(kpi_day - date '{oldest}' as integer) as day, "
+            f"{', '.join([*slices, *measures])}\n"
             f"from (\n{rows_sql(self.source, self.scope)}\n) r\n"
-            f"where kpi_day between date '{oldest}' and date '{self.last_row_day}'\n"
-            "group by all"
-        )
-
-    def grain_sql(self, grain: str, dimensions: Sequence[str]) -> str:
-        """SELECT of the moments per period and slice of one grain, from the atoms."""
-        names = list(self.measures.found.values())
-        sums = ", ".join(f"sum({name}) as {name}" for name in names)
-        sets = ", ".join(["(period, unit)"] + [f"(period, unit, {name})" for name in dimensions])
-        cases = " ".join(f"when {name} is not null then '{name}'" for name in dimensions)
-        which = f"case {cases} else 'all' end" if dimensions else "'all'"
-        value = f"coalesce({', '.join([*dimensions, repr('all')])})"
-        listed = "".join(f", {name}" for name in dimensions)
-        return (
-            f"with dated as (\n  select c.{grain} as period, a.* from {ATOMS} a "
-            f"join {CALENDAR} c on c.day_of = a.day where c.{grain} is not null\n),\n"
-            f"units as (\n  select period, unit{listed}, {sums}\n"
-            f"  from dated group by grouping sets ({sets})\n)\n"
-            f"select period, {which} as dimension, {value} as dimension_value{self.moments.select()}\n"
-            "from units group by all"
+            f"where kpi_day between date '{oldest}' and date '{self.last_row_day}'"
         )
 
 

@@ -113,7 +113,9 @@ def receipt_sql(
     if kpi.kind in ("quantile", "survival"):
         inner = rows_of(kpi, source, scope)
         return (
-            f"select kpi_row, kpi_unit, day as kpi_day, unit, x, event\nfrom (\n{inner}\n) counted\n"
+            "select kpi_row, kpi_unit, day as kpi_day, dense_rank() over (order by kpi_unit) as unit, "
+            "x, event\n"
+            f"from (\n{inner}\n) counted\n"
             f"where day between date '{first}' and date '{last}' and x is not null{chosen}\norder by kpi_row"
         )
     columns = [f"{measure_sql(kpi, _expression(kpi, 'numerator', scope), scope)} as numerator"]

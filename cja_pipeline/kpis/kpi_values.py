@@ -6,9 +6,9 @@ import datetime as dt
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from cja_pipeline.kpis.blocks import NUMBERS, concat, empty, fetch, length, with_zeros
+from cja_pipeline.kpis.blocks import NUMBERS, concat, empty, length, table, with_zeros
 from cja_pipeline.kpis.catalogue import Catalogue, load_catalogue
-from cja_pipeline.kpis.compiler import ATOMS, Plan, Scan, Scope, plan_scans
+from cja_pipeline.kpis.compiler import Plan, Scan, Scope, plan_scans
 from cja_pipeline.kpis.coverage import Coverage, finish
 from cja_pipeline.kpis.describe import describe, headline_numbers
 from cja_pipeline.kpis.estimates import derive, estimate
@@ -17,6 +17,8 @@ from cja_pipeline.kpis.kpi_sources import SEGMENT_TABLE, load_sources, load_sour
 from cja_pipeline.kpis.objectives import apply_objectives, load_objectives
 from cja_pipeline.kpis.periods import Calendar
 from cja_pipeline.kpis.row_kpis import compute_rows
+from cja_pipeline.kpis.unit_rows import read_rows
+from cja_pipeline.kpis.unit_sums import sum_units
 from cja_pipeline.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -38,7 +40,6 @@ def build_kpi_values(wh: Warehouse) -> int:
     catalogue = load_catalogue()
     currency = str(wh.scalar("select currency from config.params"))
     scope, calendar = read_scope(wh)
-    calendar.write(wh)
     build = _Build(wh, catalogue, scope, calendar)
     build.sums()
     build.rows()
@@ -80,8 +81,8 @@ class _Build:
             for name, source in self.sources.items()
             if self.wh.exists(source.table) and self.wh.count(source.table)
         }
-        for table in {table for name in self.available for table in self.sources[name].reads}:
-            self.wh.ensure(table)
+        for read in {read for name in self.available for read in self.sources[name].reads}:
+            self.wh.ensure(read)
 
     def sums(self) -> None:
         """KPIs that are sums over units: one pass per source."""
@@ -90,24 +91,32 @@ class _Build:
             self._scan(scan)
 
     def _scan(self, scan: Scan) -> None:
-        self.wh.execute(f"create or replace temp table {ATOMS} as {scan.atoms_sql(self.calendar.first)}")
-        days = [row[0] for row in self.wh.sql(f"select distinct day from {ATOMS}").fetchall()]
+        rows = read_rows(self.wh, scan.sql(self.calendar.first), self.scope.dimensions(scan.source))
+        slices = {
+            grain: {p.kpi.id: self._slices(p.kpi, grain) for p in scan.plans if grain in p.kpi.grains}
+            for grain in GRAINS
+        }
+        wanted = {
+            grain: sorted({n for names in each.values() for n in names})
+            for grain, each in slices.items()
+            if each
+        }
+        numbered = {grain: self.calendar.numbered(grain) for grain in wanted}
+        cells = sum_units(
+            rows, list(scan.moments), {g: number for g, (_, number) in numbered.items()}, wanted
+        )
         found: dict[str, list[Block]] = {plan.kpi.id: [] for plan in scan.plans}
-        for grain in GRAINS:
-            plans = [plan for plan in scan.plans if grain in plan.kpi.grains]
-            slices = {plan.kpi.id: self._slices(plan.kpi, grain) for plan in plans}
-            names = sorted({name for chosen in slices.values() for name in chosen})
-            if not plans:
-                continue
-            sums = fetch(self.wh, scan.grain_sql(grain, names))
-            if any(plan.kpi.kind in FILLED for plan in plans):
-                starts = [start for start, _ in self.calendar.periods(grain)]
-                sums = with_zeros(sums, starts, scan.moments.found.values())
-            for plan in plans:
-                found[plan.kpi.id].append(_numbers(plan, grain, sums, slices[plan.kpi.id]))
+        for grain, by_dimension in cells.items():
+            starts, _ = numbered[grain]
+            sums = table(by_dimension, starts, rows.labels)
+            if any(plan.kpi.kind in FILLED and plan.kpi.id in slices[grain] for plan in scan.plans):
+                sums = with_zeros(sums, starts)
+            for plan in scan.plans:
+                if plan.kpi.id in slices[grain]:
+                    found[plan.kpi.id].append(_numbers(plan, grain, sums, slices[grain][plan.kpi.id]))
+        days = rows.days(self.calendar.first)
         for plan in scan.plans:
             self._keep(plan.kpi, concat(found[plan.kpi.id]), days)
-        self.wh.execute(f"drop table {ATOMS}")
 
     def rows(self) -> None:
         """KPIs that need the rows themselves."""
@@ -115,7 +124,7 @@ class _Build:
             if kpi.kind in ("quantile", "survival") and kpi.source in self.available:
                 grains: dict[str, list[str]] = {g: self._slices(kpi, g) for g in kpi.grains}
                 source = self.sources[str(kpi.source)]
-                self._keep(kpi, *compute_rows(self.wh, kpi, source, self.scope, grains))
+                self._keep(kpi, *compute_rows(self.wh, kpi, source, self.scope, self.calendar, grains))
 
     def rest(self) -> None:
         """KPIs without a source yet, then those that are made of others."""
@@ -155,13 +164,13 @@ def _numbers(plan: Plan, grain: str, sums: Block, slices: list[str]) -> Block:
     for name in slices:
         chosen |= sums["dimension"] == name
     if plan.kpi.kind not in FILLED:
-        chosen &= whole | (sums[plan.columns["units"]] > 0)
+        chosen &= whole | (sums["sums"][:, plan.moments["units"]] > 0)
     return {
         "grain": np.full(int(chosen.sum()), grain, dtype=object),
         "period_start": sums["period"][chosen],
         "dimension": sums["dimension"][chosen],
         "dimension_value": sums["dimension_value"][chosen],
-        **estimate(plan.kpi, {role: sums[column][chosen] for role, column in plan.columns.items()}),
+        **estimate(plan.kpi, {role: sums["sums"][chosen, place] for role, place in plan.moments.items()}),
     }
 
 

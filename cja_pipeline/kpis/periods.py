@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from cja_pipeline.kpis.kpi_entry import GRAINS
-from cja_pipeline.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from cja_pipeline.kpis.blocks import Days
 
 ROLLING_DAYS = 28
-CALENDAR = "kpi_calendar"
 
 
 def bounds(grain: str, day: dt.date, as_of: dt.date) -> tuple[dt.date, dt.date]:
@@ -56,19 +61,11 @@ class Calendar:
             day = end + dt.timedelta(days=1)
         return found
 
-    def write(self, wh: Warehouse) -> None:
-        """Make the temporary table `kpi_calendar`: per day the start of its period of each grain, or null."""
-        rows = []
-        for offset in range((self.as_of - self.first).days + 1):
-            day = self.first + dt.timedelta(days=offset)
-            starts = []
-            for grain in GRAINS:
-                start, end = bounds(grain, day, self.as_of)
-                kept = (self.as_of - end).days < self.keep_days.get(grain, 10_000)
-                starts.append(f"DATE '{start}'" if kept else "NULL::DATE")
-            rows.append(f"(DATE '{day}', {', '.join(starts)})")
-        columns = ", ".join(GRAINS)
-        wh.execute(
-            f"CREATE OR REPLACE TEMP TABLE {CALENDAR} AS "
-            f"SELECT * FROM (VALUES {', '.join(rows)}) AS c(day_of, {columns})"
-        )
+    def numbered(self, grain: str) -> tuple[Days, NDArray[np.int64]]:
+        """Starts of the kept periods of a grain, and the number of the period of each measured day, -1 for
+        days that are not kept."""
+        import numpy as np
+
+        starts = np.array([start for start, _ in self.periods(grain)], dtype="datetime64[D]")
+        days = np.arange(np.datetime64(self.first), np.datetime64(self.as_of) + 1)
+        return starts, np.searchsorted(starts, days, side="right") - 1

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cja_pipeline.kpis import stats
-from cja_pipeline.kpis.blocks import concat, fetch
+from cja_pipeline.kpis.blocks import concat
 from cja_pipeline.kpis.compiler import Scope, rows_sql
 from cja_pipeline.kpis.estimates import without_value
 from cja_pipeline.kpis.kpi_entry import Kpi
 from cja_pipeline.kpis.kpi_sources import Source
-from cja_pipeline.kpis.periods import CALENDAR
+from cja_pipeline.kpis.periods import Calendar
+from cja_pipeline.kpis.unit_rows import read_rows
 from cja_pipeline.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def rows_of(kpi: Kpi, source: Source, scope: Scope) -> str:
-    """SELECT of the rows of one KPI: day, unit (an integer), x and, for survival, event; dimensions."""
+    """SELECT of the rows of one KPI: day, unit, x, event (1 but for survival) and dimensions."""
     slices = [f"kpi_{name} as {name}" for name in scope.dimensions(source)]
     numerator = kpi.expression("numerator", scope.age)
     if kpi.kind == "survival":
@@ -34,52 +35,58 @@ def rows_of(kpi: Kpi, source: Source, scope: Scope) -> str:
     condition = f" and ({where})" if where else ""
     day = f"kpi_day + {kpi.shift_days}" if kpi.shift_days else "kpi_day"
     return (
-        f"select {day} as day, kpi_row, kpi_unit, dense_rank() over (order by kpi_unit) as unit, "
-        f"{', '.join([*values, *slices])}\n"
+        f"select {day} as day, kpi_row, kpi_unit, {', '.join([*values, *slices])}\n"
         f"from (\n{rows_sql(source, scope)}\n) r\n"
         f"where kpi_day <= date '{scope.as_of}' - {max(kpi.maturity_days, kpi.shift_days)}{condition}"
     )
 
 
 def compute_rows(
-    wh: Warehouse, kpi: Kpi, source: Source, scope: Scope, grains: dict[str, list[str]]
+    wh: Warehouse,
+    kpi: Kpi,
+    source: Source,
+    scope: Scope,
+    calendar: Calendar,
+    grains: Mapping[str, Sequence[str]],
 ) -> tuple[Block, list[dt.date]]:
     """All periods and slices of one KPI, and the days it has rows on.
 
     `grains` maps each grain to the dimensions it is split by.
     """
     import numpy as np
-    import pandas as pd
 
-    starts = ", ".join(f"c.{grain} as p_{grain}" for grain in grains)
-    rows = fetch(
+    dimensions = scope.dimensions(source)
+    rows = read_rows(
         wh,
-        f"select r.*, {starts} from (\n{rows_of(kpi, source, scope)}\n) r\n"
-        f"join {CALENDAR} c on c.day_of = r.day",
+        f"select hash(kpi_unit) as unit, cast(day - date '{calendar.first}' as integer) as day, "
+        f"{', '.join([*dimensions, 'x', 'event'])}\nfrom (\n{rows_of(kpi, source, scope)}\n) r\n"
+        f"where day >= date '{calendar.first}' and x is not null",
+        dimensions,
     )
-    days = np.unique(rows["day"]).tolist()
-    rows = {name: column[~np.isnan(rows["x"])] for name, column in rows.items()}
-    # texts become numbers once; every grain then groups by numbers
-    labels = {name: pd.factorize(rows[name]) for each in grains.values() for name in each}
-    labels["all"] = (np.zeros(len(rows["x"]), dtype=np.int64), np.array(["all"], dtype=object))
+    if not rows.measures:
+        return concat([]), []
+    _, unit = np.unique(rows.unit, return_inverse=True)
+    x, event = rows.measures
     found = []
-    for grain, dimensions in grains.items():
-        inside = ~np.isnat(rows[f"p_{grain}"])
-        kept = {name: rows[name][inside] for name in ("x", "unit", "event")}
-        period, place = np.unique(rows[f"p_{grain}"][inside], return_inverse=True)
-        for dimension in ["all", *dimensions] if len(place) else []:
-            codes, value = labels[dimension]
-            pair, group = np.unique(place * len(value) + codes[inside], return_inverse=True)
+    for grain, names in grains.items():
+        starts, number = calendar.numbered(grain)
+        period = number[rows.day]
+        inside = period >= 0
+        kept = {"x": x[inside], "unit": unit[inside], "event": event[inside]}
+        for dimension in ["all", *names] if inside.any() else []:
+            value = rows.labels.get(dimension, np.array(["all"], dtype=object))
+            code = rows.codes[dimension][rows.slice[inside]] if dimension in rows.codes else 0
+            pair, group = np.unique(period[inside] * len(value) + code, return_inverse=True)
             found.append(
                 {
                     "grain": np.full(len(pair), grain, dtype=object),
-                    "period_start": period[pair // len(value)],
+                    "period_start": starts[pair // len(value)],
                     "dimension": np.full(len(pair), dimension, dtype=object),
-                    "dimension_value": np.asarray(value, dtype=object)[pair % len(value)],
+                    "dimension_value": value[pair % len(value)],
                     **estimate_groups(kpi, group, kept),
                 }
             )
-    return concat(found), days
+    return concat(found), rows.days(calendar.first)
 
 
 def estimate_groups(kpi: Kpi, group: Any, rows: Mapping[str, Any]) -> dict[str, Any]:

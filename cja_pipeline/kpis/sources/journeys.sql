@@ -1,5 +1,5 @@
--- Purchase attempts: a customer's touches between two orders, from the first one within the lookback before the
--- last. One row per attempt, on the day of its order or of its last touch.
+-- Purchases with what led to them: a customer's touches since the order before, from the first one within the
+-- lookback. One row per order, on the day of the order. Attempts without an order are in kpis.journeys.
 with log as (
   select
     t.touchpoint_id,
@@ -16,6 +16,12 @@ with log as (
     'visit', 'product_view', 'search', 'add_to_cart', 'begin_checkout', 'add_payment_info', 'email_clicked',
     'purchase', 'store_order', 'phone_order'
   )
+    -- most visitors never order: they are left out before anything is sorted
+    and t.customer_id in (
+      select o.customer_id
+      from customers.touchpoints o
+      where o.touchpoint_type in ('purchase', 'store_order', 'phone_order')
+    )
 ),
 numbered as (
   select
@@ -46,9 +52,8 @@ select
   concat(w.customer_id, '/', cast(w.attempt as varchar)) as journey_id,
   w.customer_id,
   max(w.business_date) as business_date,
-  max(w.is_order) = 1 as bought,
   date_diff('second', min(w.occurred_at), max(w.last_at)) / 86400.0 as days_to_order,
-  count(*) - max(w.is_order) as touches,
+  count(*) - 1 as touches,
   max(case when w.position = w.first_position then w.channel end) as channel,
   max(case when w.position = w.first_position then w.campaign end) as campaign,
   max(case when w.position = w.first_position then w.device end) as device,
@@ -56,3 +61,4 @@ select
   case when w.attempt > 0 then 'returning' else 'new' end as new_returning
 from within w
 group by w.customer_id, w.attempt
+having max(w.is_order) = 1

@@ -1,0 +1,103 @@
+"""A source's rows as arrays: whose each row is, its day, its slices and what it adds to each measure.
+
+One pass over the source, read in batches; texts become numbers on the way, so that ten million rows fit.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from cja_pipeline.warehouse import Warehouse
+
+    Numbers = NDArray[np.int64]
+
+BATCH = 250_000
+KEYS = ("unit", "day")
+
+
+@dataclass(frozen=True)
+class UnitRows:
+    """Columns of one length, but for the tables of slices.
+
+    Attributes:
+        unit: 64-bit hash of whom a row belongs to. day: days since `first`.
+        slice: number of the row's combination of dimension values.
+        codes: per dimension, the value's number for every combination; labels: its text.
+        measures: what the row adds to each measure, in the order of the query.
+    """
+
+    unit: NDArray[np.uint64]
+    day: Numbers
+    slice: Numbers
+    codes: dict[str, Numbers]
+    labels: dict[str, NDArray[np.object_]]
+    measures: list[NDArray[Any]]
+
+    def days(self, first: dt.date) -> list[dt.date]:
+        """The days that have rows."""
+        import numpy as np
+
+        return [first + dt.timedelta(days=int(day)) for day in np.flatnonzero(np.bincount(self.day))]
+
+
+def read_rows(wh: Warehouse, query: str, dimensions: Sequence[str]) -> UnitRows:
+    """Run a query of ``unit, day``, one text per dimension and then the measures, none of them null."""
+    import numpy as np
+
+    combinations: dict[tuple[int, ...], int] = {}
+    values: list[dict[str, int]] = [{} for _ in dimensions]
+    parts: list[list[NDArray[Any]]] = []
+    for batch in wh.batches(query, BATCH):
+        fixed, texts = batch.columns[: len(KEYS)], batch.columns[len(KEYS) : len(KEYS) + len(dimensions)]
+        places = [_coded(text, found) for text, found in zip(texts, values, strict=True)]
+        measures = batch.columns[len(KEYS) + len(dimensions) :]
+        slices = _combined(places, combinations, batch.num_rows)
+        parts.append([*(c.to_numpy() for c in fixed), slices, *(c.to_numpy() for c in measures)])
+    columns = [np.concatenate(column) for column in zip(*parts, strict=True)] if parts else []
+    if not columns:
+        columns = [np.zeros(0, np.uint64), *(np.zeros(0, np.int64) for _ in (0, 1))]
+    table = np.array(list(combinations), dtype=np.int64).reshape(len(combinations), len(dimensions))
+    return UnitRows(
+        columns[0],
+        columns[1],
+        columns[2],
+        {name: table[:, i] for i, name in enumerate(dimensions)},
+        {name: np.array(list(found), dtype=object) for name, found in zip(dimensions, values, strict=True)},
+        columns[3:],
+    )
+
+
+def _coded(column: Any, found: dict[str, int]) -> Numbers:
+    """Each text's number; texts that were not met before get the next one."""
+    import numpy as np
+
+    encoded = column.dictionary_encode()
+    known = [found.setdefault(text, len(found)) for text in encoded.dictionary.to_pylist()]
+    return np.array(known, dtype=np.int64)[encoded.indices.to_numpy()]
+
+
+def _combined(
+    places: list[Numbers], combinations: dict[tuple[int, ...], int], rows: int
+) -> NDArray[np.int32]:
+    """The number of each row's combination of values."""
+    import numpy as np
+
+    code, size, met = np.zeros(rows, dtype=np.int64), 1, np.zeros((1, 0), dtype=np.int64)
+    for place in places:
+        width = int(place.max()) + 1
+        # one dimension at a time, keeping only what occurs: the product of all sizes may not fit
+        code, size = code * width + place, size * width
+        there = np.flatnonzero(np.bincount(code, minlength=size))
+        met = np.column_stack([met[there // width], there % width])
+        number = np.zeros(size, dtype=np.int64)
+        number[there] = np.arange(len(there))
+        code, size = number[code], len(there)
+    numbers = [combinations.setdefault(tuple(row), len(combinations)) for row in met.tolist()]
+    return np.array(numbers, dtype=np.int32)[code]
