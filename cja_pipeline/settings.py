@@ -15,6 +15,9 @@ from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
+PRIVATE = 0o077  # umask: folders 0700, files 0600
+
+
 class Settings(BaseSettings):
     """Installation settings; each field is the environment variable ``CJA_<FIELD>``."""
 
@@ -27,6 +30,9 @@ class Settings(BaseSettings):
     warehouse: str | None = Field(default=None, description="DuckDB file of the warehouse; default in home.")
     config: Path | None = Field(default=None, description="Folder whose YAML files replace the shipped ones.")
     secret_key: SecretStr | None = Field(default=None, description="HMAC key for pseudonyms.")
+    previous_keys: SecretStr | None = Field(
+        default=None, description="Earlier HMAC keys, joined by commas: erasures were noted under them."
+    )
     memory_limit: str = Field(default="1500MB", description="DuckDB memory limit.")
     threads: int = Field(default_factory=lambda: min(4, os.cpu_count() or 2), ge=1)
     report_base_url: str | None = Field(
@@ -44,6 +50,16 @@ class Settings(BaseSettings):
     @property
     def reports_dir(self) -> Path:
         return self.home / "reports"
+
+    @property
+    def decisions_dir(self) -> Path:
+        """What people decided; survives a rebuild of the warehouse."""
+        return self.home / "decisions"
+
+    @property
+    def privacy_dir(self) -> Path:
+        """Erasures under way and their certificates."""
+        return self.home / "privacy"
 
     @property
     def warehouse_path(self) -> Path:
@@ -71,12 +87,24 @@ class Settings(BaseSettings):
                 handle.write(secrets.token_hex(32))
         return path.read_text().strip().encode()
 
+    def earlier_keys(self) -> list[bytes]:
+        """The keys of `CJA_PREVIOUS_KEYS`, newest first."""
+        if self.previous_keys is None:
+            return []
+        return [
+            key.strip().encode() for key in self.previous_keys.get_secret_value().split(",") if key.strip()
+        ]
+
     @property
     def uses_development_key(self) -> bool:
         return self.secret_key is None
 
     def prepare(self) -> Settings:
-        """Create the home folder, readable by its owner only, and return self."""
+        """Create the home folder, readable by its owner only, and return self.
+
+        From here on every file of this process is its owner's alone: landings hold personal data.
+        """
+        os.umask(PRIVATE)
         self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         return self
 

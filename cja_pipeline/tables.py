@@ -14,7 +14,7 @@ from pydantic import Field
 from cja_pipeline.config import ConfigError, StrictModel, load_file
 
 PACKAGE = Path(__file__).parent
-ROOMS = ("validated", "customers", "kpis", "journey_maps")
+ROOMS = ("validated", "customers", "kpis", "journey_maps", "privacy")
 COLUMN_TYPE = r"^(VARCHAR|BIGINT|INTEGER|DOUBLE|BOOLEAN|DATE|TIMESTAMP|DECIMAL\(\d+,\s*\d+\))(\[\])?$"
 
 
@@ -36,7 +36,9 @@ class Declaration(StrictModel):
 
     `reads` names the tables that Python makes it from, `begins` the SELECT beside it that Python goes on
     from; a table with a SQL model of its own needs neither. `references` names, per column, the published
-    table whose key it holds.
+    table whose key it holds. `retention_days` is how long rows are kept (``privacy.yml`` may say otherwise):
+    by landed day, or by the time column `retention_from`; a table of versions without such a column keeps the
+    newest version of whatever still exists.
     """
 
     description: str
@@ -48,6 +50,8 @@ class Declaration(StrictModel):
     reads: list[str] = Field(default_factory=list)
     begins: str | None = None
     references: dict[str, str] = Field(default_factory=dict)
+    retention_days: int | None = Field(default=None, ge=1)
+    retention_from: str | None = None
 
 
 class Table(Declaration):

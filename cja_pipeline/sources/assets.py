@@ -70,6 +70,7 @@ def _pull(context: dg.AssetExecutionContext) -> Report:
 
 
 def _landed(context: dg.AssetExecutionContext) -> Report:
+    from cja_pipeline.privacy.suppress import read_suppression
     from cja_pipeline.sources import pull
 
     settings = get_settings().prepare()
@@ -77,7 +78,14 @@ def _landed(context: dg.AssetExecutionContext) -> Report:
     window = window_of(context)
     if source.is_mock:
         ensure_world(settings.world_dir)
-    reports = pull(source, window, as_of(window), settings.landing_dir, world=settings.world_dir)
+    reports = pull(
+        source,
+        window,
+        as_of(window),
+        settings.landing_dir,
+        world=settings.world_dir,
+        suppression=read_suppression(settings),
+    )
     return Report(
         rows=sum(report.rows for report in reports),
         metadata={

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from cja_pipeline.sources.client import VendorClient
 from cja_pipeline.sources.landing import Folder, Outcome
@@ -15,6 +15,9 @@ from cja_pipeline.sources.manifest import Manifest
 from cja_pipeline.sources.registry import SourceConfig
 from cja_pipeline.sources.reports import OnProgress, Progress, PullReport
 from cja_pipeline.sources.window import Window, midnight_utc, utc_stamp, utc_text
+
+if TYPE_CHECKING:
+    from cja_pipeline.privacy.suppress import Suppression
 
 Config = TypeVar("Config", bound=SourceConfig)
 
@@ -30,6 +33,7 @@ class Pull(Generic[Config]):
     zone: dt.tzinfo
     client: VendorClient
     on_progress: OnProgress | None = None
+    suppression: Suppression | None = None
 
     @property
     def vendor(self) -> str:
@@ -56,13 +60,14 @@ class Pull(Generic[Config]):
     def day_folder(self, stream: str, day: dt.date) -> Folder:
         """A folder to build that replaces what is landed of `day`."""
         edges = midnight_utc(day, self.zone), midnight_utc(day + dt.timedelta(days=1), self.zone)
-        return Folder(self.stream_folder(stream) / f"dt={day}", self._manifest(stream, day, *edges))
+        final = self.stream_folder(stream) / f"dt={day}"
+        return Folder(final, self._manifest(stream, day, *edges), self.suppression)
 
     def run_folder(self, stream: str, start: dt.datetime) -> Folder:
         """A folder to build for the changes from `start` to the logical time, added to the earlier ones."""
         day = self.window.end
         final = self.stream_folder(stream) / f"dt={day}" / f"run={utc_stamp(self.as_of)}"
-        return Folder(final, self._manifest(stream, day, start, self.as_of))
+        return Folder(final, self._manifest(stream, day, start, self.as_of), self.suppression)
 
     def _manifest(self, stream: str, day: dt.date, start: dt.datetime, end: dt.datetime) -> Manifest:
         return Manifest(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
 import httpx
@@ -19,6 +19,9 @@ from cja_pipeline.sources.registry import SourceConfig
 from cja_pipeline.sources.reports import OnProgress, PullReport
 from cja_pipeline.sources.window import Window, Zone, zone_of
 
+if TYPE_CHECKING:
+    from cja_pipeline.privacy.suppress import Suppression
+
 
 def pull(
     source: SourceConfig,
@@ -31,12 +34,13 @@ def pull(
     time_zone: Zone | None = None,
     transport: httpx.BaseTransport | None = None,
     limits: Limits | None = None,
+    suppression: Suppression | None = None,
 ) -> list[PullReport]:
     """Land what `source` knows at the logical time `as_of` (aware) about the business days of `window`.
 
     Trailing days are restated as the source's entry says; days are those of `time_zone` (default: the
     shop's). `world` is the simulated world's folder, needed for ``mock://`` sources only; `transport`
-    replaces the network. The same arguments and vendor state give the same bytes in `landing`.
+    replaces the network; `suppression` keeps erased people out. The same arguments and vendor state give the same bytes in `landing`.
 
     Returns one report per stream. Raises, after landing what could be landed: ShrunkError if days were held
     back because far fewer rows were offered, PullError if streams failed; at once AuthError, QuotaExhausted,
@@ -55,7 +59,7 @@ def pull(
         exclusive(landing / source.kind),
         _client(source, connector, as_of, world, transport, limits) as client,
     ):
-        job = Pull(source, window, as_of, landing, zone, client, on_progress)
+        job = Pull(source, window, as_of, landing, zone, client, on_progress, suppression)
         for stream in connector.STREAMS:
             recover(job.stream_folder(stream))
             try:

@@ -17,7 +17,7 @@ from pathlib import Path
 from cja_pipeline.sources.context import Pull
 from cja_pipeline.sources.errors import AuthError, QuotaExhausted, UnavailableError, VendorError
 from cja_pipeline.sources.ga4_store import BucketStore, FolderStore, Store, StoredObject
-from cja_pipeline.sources.landing import SHRINK_FLOOR_ROWS, Folder
+from cja_pipeline.sources.landing import REJECTED, SHRINK_FLOOR_ROWS, Folder
 from cja_pipeline.sources.manifest import LandedFile, Manifest, read_manifest
 from cja_pipeline.sources.registry import Ga4Source
 from cja_pipeline.sources.reports import PullReport
@@ -103,7 +103,9 @@ def _fetch_all(store: Store, objects: list[StoredObject], folder: Folder) -> int
         folder.manifest.pages += 1
         if (known := _landed(earlier, item)) and _reuse(folder.final / known.name, target, known):
             unchanged += 1
-            folder.add_file(LandedFile(target.name, known.sha256, known.rows, known.bytes, item.identity()))
+            origin = (known.source or {}) | item.identity()
+            file = LandedFile(target.name, known.sha256, known.rows, known.bytes, origin)
+            folder.add_file(_without_erased(folder, target, file, earlier))
             continue
         digest = store.fetch(item, target)
         _sync(target)
@@ -112,8 +114,30 @@ def _fetch_all(store: Store, objects: list[StoredObject], folder: Folder) -> int
         except ValueError as error:
             _put_aside(folder, target, item, f"{item.name}: {error}")
         else:
-            folder.add_file(LandedFile(target.name, digest, rows, item.size, item.identity()))
+            file = LandedFile(target.name, digest, rows, item.size, item.identity())
+            folder.add_file(_without_erased(folder, target, file))
     return unchanged
+
+
+def _without_erased(
+    folder: Folder, path: Path, file: LandedFile, earlier: Manifest | None = None
+) -> LandedFile:
+    """The file as it may be landed; one that was landed clear of the same erasures needs no second look."""
+    suppression = folder.suppression
+    if not suppression:
+        return file
+    if earlier is not None and earlier.erasures == suppression.mark:
+        return file
+    from cja_pipeline.privacy.sweep import filtered
+
+    cleared = path.with_name(f"cleared-{path.name}")
+    stream = f"{folder.manifest.vendor}/{folder.manifest.stream}"
+    found = filtered(path, cleared, file, stream, suppression)
+    if found is None:
+        return file
+    cleared.replace(path)
+    folder.manifest.erased_rows += file.rows - found.rows
+    return found
 
 
 def _landed(earlier: Manifest | None, item: StoredObject) -> LandedFile | None:
@@ -121,7 +145,8 @@ def _landed(earlier: Manifest | None, item: StoredObject) -> LandedFile | None:
     for file in earlier.files if earlier else []:
         source = file.source or {}
         same = source.get("md5") == item.md5 if item.md5 else source.get("generation") == item.generation
-        if source.get("name") == item.name and file.bytes == item.size and same:
+        size = int(source.get("size", file.bytes))  # a file cleared of erased people is smaller
+        if source.get("name") == item.name and size == item.size and same:
             return file
     return None
 
@@ -174,9 +199,17 @@ def _count_lines(path: Path) -> int:
 
 
 def _put_aside(folder: Folder, file: Path, item: StoredObject, reason: str) -> None:
-    """Keep an unreadable file, as received, in ``rejected/``; it counts as one rejected row."""
+    """Keep an unreadable file, as received, in ``rejected/``; it counts as one rejected row. One that names an
+    erased person is not kept."""
+    if folder.suppression:
+        from cja_pipeline.privacy.suppress import text_of
+
+        if folder.suppression.in_text(text_of(file)):
+            file.unlink()
+            folder.manifest.erased_rows += 1
+            return
     folder.reject(f"{item.name} (kept as rejected/{file.name})", reason)
-    file.rename(folder.path / "rejected" / file.name)
+    file.rename(folder.path / REJECTED / file.name)
     folder.manifest.errors.append(f"unreadable file put aside: {reason}")
 
 

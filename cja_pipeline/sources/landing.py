@@ -13,16 +13,20 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cja_pipeline.crashpoints import crashpoint
 from cja_pipeline.sources.manifest import NAME, LandedFile, Manifest, newest_as_of, read_manifest
 from cja_pipeline.sources.records import RecordWriter
 
+if TYPE_CHECKING:
+    from cja_pipeline.privacy.suppress import Suppression
+
 __all__ = ["Folder", "Outcome", "exclusive", "newest_as_of", "recover", "sync_folder"]
 
 SHRINK_FLOOR_ROWS = 100
 SHRINK_SHARE = 0.98
+REJECTED = "rejected"
 TEMPORARY, RETIRED, HELD = ".new-", ".old-", "held back: "
 
 
@@ -40,10 +44,11 @@ class Folder:
     """A landed folder under construction; `commit` puts it in place of the one before.
 
     Use as a context manager: an exception inside discards the new files and leaves the old ones untouched.
+    `suppression` keeps erased people out of what is added.
     """
 
-    def __init__(self, final: Path, manifest: Manifest) -> None:
-        self.final, self.manifest = final, manifest
+    def __init__(self, final: Path, manifest: Manifest, suppression: Suppression | None = None) -> None:
+        self.final, self.manifest, self.suppression = final, manifest, suppression
         self.path = final.with_name(TEMPORARY + final.name)
         self._writer: RecordWriter | None = None
 
@@ -76,10 +81,18 @@ class Folder:
 
     def add(self, record: Any) -> None:
         """Append one record as a line; one that JSON cannot hold goes to ``rejected/``."""
+        if self.suppression:
+            record = self.suppression.judge(f"{self.manifest.vendor}/{self.manifest.stream}", record)
+            if record is None:
+                self.manifest.erased_rows += 1
+                return
         self._records.add(record)
 
     def reject(self, raw: Any, reason: str) -> None:
         """Keep an unreadable record with the reason, beside the data."""
+        if self.suppression and self.suppression.in_text(str(raw)):
+            self.manifest.erased_rows += 1
+            return
         self._records.reject(raw, reason)
 
     def add_file(self, file: LandedFile) -> None:
@@ -94,16 +107,24 @@ class Folder:
         manifest.rows = sum(file.rows for file in manifest.files)
         manifest.bytes = sum(file.bytes for file in manifest.files)
         manifest.rejected_rows += records.rejected
+        if self.suppression:
+            manifest.erasures = self.suppression.mark
         earlier = read_manifest(self.final)
         if earlier is not None and not allow_shrink and _shrinks(earlier.rows, manifest.rows):
             note = f"{HELD}{manifest.rows} rows were offered at {manifest.as_of}, {earlier.rows} are landed"
             earlier.errors = [e for e in earlier.errors if not e.startswith(HELD)] + [note]
-            _replace_text(self.final / NAME, earlier.text())
+            replace_manifest(self.final, earlier)
             return Outcome(earlier, held=True, offered=manifest.rows)
-        _write_synced(self.path / NAME, manifest.text())
+        self.settle()
+        return Outcome(manifest)
+
+    def settle(self) -> None:
+        """Write the manifest as it stands and swap the folder in."""
+        self.manifest.rows = sum(file.rows for file in self.manifest.files)
+        self.manifest.bytes = sum(file.bytes for file in self.manifest.files)
+        _write_synced(self.path / NAME, self.manifest.text())
         crashpoint("landing:written")
         _swap(self.path, self.final)
-        return Outcome(manifest)
 
 
 def private_folder(path: Path) -> None:
@@ -156,9 +177,11 @@ def exclusive(folder: Path) -> Iterator[None]:
         yield
 
 
-def _replace_text(path: Path, text: str) -> None:
+def replace_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write another manifest into a landed folder, whole or not at all."""
+    path = folder / NAME
     temporary = path.with_name(f".{path.name}.new")
-    _write_synced(temporary, text)
+    _write_synced(temporary, manifest.text())
     temporary.replace(path)
 
 

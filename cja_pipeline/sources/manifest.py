@@ -34,7 +34,9 @@ class Manifest:
     what the vendor offered. `duplicate_rows` came once more because a page was served twice, and were left
     out; records that the vendor itself holds twice are landed twice. `window` is the time span asked for
     (UTC). `source_rows` is the number of records the vendor announced, or null if it announces none. A
-    folder with a manifest and no files means "asked, and there was nothing".
+    folder with a manifest and no files means "asked, and there was nothing". `erased_rows` were taken out
+    because people had asked for it, `erasures` is the mark of the notes that the folder was cleared of, and
+    `expired_rows` were removed because of their age; all three are written only where there is something.
     """
 
     vendor: str
@@ -52,10 +54,13 @@ class Manifest:
     source_rows: int | None = None
     files: list[LandedFile] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
+    erased_rows: int = 0
+    erasures: str = ""
+    expired_rows: int = 0
 
     @property
     def offered(self) -> int:
-        """What the vendor sent: readable and unreadable records."""
+        """What the vendor sent, erased people left out: readable and unreadable records."""
         return self.rows + self.rejected_rows
 
     def text(self) -> str:
@@ -63,6 +68,10 @@ class Manifest:
         for file in value["files"]:
             if file["source"] is None:
                 del file["source"]
+        if not self.erasures:
+            del value["erased_rows"], value["erasures"]
+        if not self.expired_rows:
+            del value["expired_rows"]
         return json.dumps(value, indent=1, ensure_ascii=False) + "\n"
 
 
