@@ -16,6 +16,7 @@ from cja_pipeline.journey_maps.sections.attribution import attribution
 from cja_pipeline.journey_maps.sections.changes import changes
 from cja_pipeline.journey_maps.sections.cohorts import cohorts
 from cja_pipeline.journey_maps.sections.context import Context, day
+from cja_pipeline.journey_maps.sections.experiments import experiments
 from cja_pipeline.journey_maps.sections.feelings import feelings
 from cja_pipeline.journey_maps.sections.flows import flows
 from cja_pipeline.journey_maps.sections.friction import friction, losses, opportunities
@@ -67,6 +68,7 @@ def shop_sections(context: Context) -> Rows:
     attribution(context, rows)
     cohorts(context, rows)
     value(context, rows)
+    experiments(context, rows)
     return rows
 
 

@@ -35,6 +35,7 @@ SYMBOLS = {
     "UAH": "₴",
 }
 ZERO_DECIMAL = {"JPY", "KRW", "CLP", "ISK", "VND"}
+MONTH = 365.25 / 12 * 86_400  # seconds
 LARGE = 1e15  # beyond this a figure is written with a power of ten
 
 
@@ -57,6 +58,7 @@ class Formats:
     seconds: str = "s"
     hour: tuple[str, str] = ("hour", "hours")
     day: tuple[str, str] = ("day", "days")
+    month_word: tuple[str, str] = ("month", "months")
     points: str = "pt"
     months: tuple[str, ...] = field(default=())
     months_short: tuple[str, ...] = field(default=())
@@ -110,6 +112,13 @@ class Formats:
             return f"<{THIN}{self.number(smallest, digits)}{unit}"
         return self.number(value, digits) + unit
 
+    def change(self, share: float | None) -> str:
+        """A relative change: ``0.061 -> "+6.1 %"``."""
+        if not usable(share):
+            return NOTHING
+        assert share is not None  # noqa: S101
+        return f"{self.number(share * 100, 1, signed=True)}{THIN}%"
+
     def change_in_points(self, difference: float | None) -> str:
         """A difference of two shares: ``-0.0011 -> "−0.11 pt"``."""
         if not usable(difference):
@@ -161,7 +170,8 @@ class Formats:
             (90, 1, (self.seconds, self.seconds)),
             (5_400, 60, (self.minutes, self.minutes)),
             (86_400, 3_600, self.hour),
-            (math.inf, 86_400, self.day),
+            (120 * 86_400, 86_400, self.day),
+            (math.inf, MONTH, self.month_word),
         ):
             if abs(seconds) < limit:
                 amount = seconds / divisor
@@ -179,12 +189,14 @@ class Formats:
         return f"{day.day}{dot} {month}" + (f" {day.year}" if year else "")
 
     def dates(self, start: dt.date | None, end: dt.date | None, *, short: bool = False) -> str:
-        """``24 October – 20 November 2026``; the year is written once where it is the same."""
+        """``24 October – 20 November 2026``, ``25 – 27 October 2026``: what is the same is written once."""
         if start is None or end is None:
             return NOTHING
         if start == end:
             return self.date(end, short=short)
         first = self.date(start, short=short, year=start.year != end.year)
+        if (start.year, start.month) == (end.year, end.month):
+            first = f"{start.day}{'.' if self.day_first_dot else ''}"
         return f"{first} {DASH} {self.date(end, short=short)}"
 
     def moment(self, at: dt.datetime | None) -> str:

@@ -9,8 +9,8 @@ from cja_pipeline.journey_maps.rows import STAGES, Map, Row, read_map
 if TYPE_CHECKING:
     import pandas as pd
 
-MONEY_SLACK = 0.005  # relative; credit is floating point, orders are decimal
-SHARE_SLACK = 0.005
+MONEY_SLACK = 1e-4  # relative; credit is floating point, orders are decimal
+SHARE_SLACK = 1e-4
 
 
 class SumError(ValueError):
@@ -21,15 +21,17 @@ def reconcile(journey_map: pd.DataFrame) -> list[str]:
     """Every sum that fails, in words; an empty list means that the page is consistent.
 
     Checked per segment: customers of a stage = go on + still there + leave; the next stage receives who goes
-    on; shares of touchpoints sum to one; what flows into a path node equals what flows out of it; credit over
-    channels equals its total, and that total equals net revenue of the same orders; intervals hold their
-    value; counts and shares are not negative. Suppressed and rounded figures are left out.
+    on; shares are those of their counts and sum to one; what flows into a path node equals what flows out of
+    it, and all attempts that begin also end; the callout is the share of its node; credit of channels equals
+    its total, and that total equals net revenue of the same orders; a loss has one price in the headline, the
+    opportunities and the friction drawing, and the one to fix first is the largest; a ratio is that of its
+    parts; no more checks pass than there are; intervals are the right way round. Suppressed and rounded
+    figures are left out.
     """
     faults: list[str] = []
     for segment in sorted(str(name) for name in journey_map["segment"].dropna().unique()):
         page = read_map(journey_map, segment)
-        for fault in (*_volumes(page), *_shares(page), *_flows(page), *_credit(page), *_intervals(page)):
-            faults.append(f"{segment}: {fault}")
+        faults += [f"{segment}: {fault}" for rule in RULES for fault in rule(page)]
     return faults
 
 
@@ -59,6 +61,10 @@ def _volumes(page: Map) -> list[str]:
             sent = _exact(rows.get("go_on"))
             if sent is not None and received is not None and abs(sent - received) > 0.5:
                 faults.append(f"{stage}: {sent:.0f} go on, but the next stage has {received:.0f}")
+        for item in ("go_on", "open", "leave"):
+            part, row = _exact(rows.get(item)), rows.get(item)
+            if part is not None and whole and row is not None and not _same(row.share, part / whole):
+                faults.append(f"{stage}: the share of {item} is not that of its customers")
     return faults
 
 
@@ -69,6 +75,10 @@ def _shares(page: Map) -> list[str]:
         shares = [row.share for row in rows if row.share is not None and row.status != "suppressed"]
         if rows and len(shares) == len(rows) and abs(sum(shares) - 1) > SHARE_SLACK:
             faults.append(f"{stage}: shares of touchpoints sum to {sum(shares):.3f}")
+        total = sum(row.value or 0.0 for row in rows)
+        for row in rows:
+            if row.value is not None and total and not _same(row.share, row.value / total):
+                faults.append(f"{stage}: the share of touchpoint {row.item[:40]} is not that of its contacts")
     return faults
 
 
@@ -86,7 +96,23 @@ def _flows(page: Map) -> list[str]:
         for name, sums in (("into", inward), ("out of", outward)):
             if whole is not None and code in sums and abs(sums[code] - whole) > 0.5:
                 faults.append(f"path {code}: {whole:.0f}, but {sums[code]:.0f} flow {name} it")
-    return faults
+    begin = sum(row.value or 0.0 for code, row in nodes.items() if code not in inward)
+    end = sum(row.value or 0.0 for code, row in nodes.items() if code not in outward)
+    if abs(begin - end) > 0.5:
+        faults.append(f"{begin:.0f} attempts begin, but {end:.0f} end")
+    return faults + _callout(page, nodes)
+
+
+def _callout(page: Map, nodes: dict[str, Row]) -> list[str]:
+    """The callout names a share of the attempts with a cart: it is that of the drawing."""
+    row = page.find("path", "callout")
+    loss = next((node for code, node in nodes.items() if row and code.endswith(f"/{row.label}")), None)
+    if row is None or loss is None or loss.value is None or not row.n:
+        return []
+    cart = nodes.get("node/2/add_to_cart")
+    if cart is not None and cart.value != row.n:
+        return [f"path callout: of {row.n} attempts, but {cart.value} have a cart"]
+    return [] if _same(row.share, loss.value / row.n) else ["path callout: not the share of its node"]
 
 
 def _credit(page: Map) -> list[str]:
@@ -106,6 +132,47 @@ def _credit(page: Map) -> list[str]:
     return faults
 
 
+def _prices(page: Map) -> list[str]:
+    """A loss costs the same wherever it stands."""
+    faults = []
+    prices = {row.item: row.value for row in page.section("friction")}
+    named = [(row.item, row.value) for row in page.section("opportunity")]
+    headline = page.find("header", "headline")
+    if headline is not None and headline.evidence:
+        named.append((headline.evidence, headline.value))
+    for item, price in named:
+        known = prices.get(item, price)
+        if price is not None and known is not None and abs(price - known) > 0.005:
+            faults.append(f"{item}: {price:.2f} in one place, {known:.2f} in another")
+    chances = [row for row in page.section("opportunity") if row.value is not None]
+    first = [row.value for row in chances if row.status.endswith("first")]
+    if first and first[0] != max(row.value or 0.0 for row in chances):
+        faults.append("what to fix first is not the largest opportunity")
+    return faults
+
+
+def _ratios(page: Map) -> list[str]:
+    return [
+        f"value {row.item[:40]}: its ratio is not value over cost"
+        for row in page.section("value")
+        if row.value is not None and row.target and row.share is not None
+        if not _same(row.share, row.value / row.target)
+    ]
+
+
+def _health(page: Map) -> list[str]:
+    return [
+        f"health {row.item}: {row.value:.0f} of {row.target:.0f}"
+        for row in page.section("health")
+        if row.value is not None and row.target is not None and row.value > row.target
+    ]
+
+
+def _same(one: float | None, other: float) -> bool:
+    """Whether two ratios agree but for rounding; one that is not given agrees."""
+    return one is None or abs(one - other) <= 1e-4 * max(1.0, abs(other))
+
+
 def _intervals(page: Map) -> list[str]:
     faults = []
     for row in page:
@@ -117,3 +184,6 @@ def _intervals(page: Map) -> list[str]:
         if row.n is not None and row.n < 0:
             faults.append(f"{where}: a count of {row.n}")
     return faults
+
+
+RULES = (_volumes, _shares, _flows, _credit, _prices, _ratios, _health, _intervals)

@@ -35,6 +35,7 @@ SECTIONS = (
     "friction",
     "duration",
     "value",
+    "experiment",
     "note",
 )
 TEXTS = (
@@ -212,7 +213,7 @@ class Map:
         row = self.find(section, item)
         return row.text if row and row.text else default
 
-    def bounded(self, most: int = 12) -> Map:
+    def bounded(self, most: int) -> Map:
         """With at most `most` rows per section and stage (paths and notes: eight times as many), so that no
         amount of data makes a page without end."""
         seen: dict[tuple[str, str], int] = {}

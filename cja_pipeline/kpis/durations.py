@@ -76,7 +76,8 @@ def summary(curve: Survival, measure: str = "stage") -> dict[str, Any]:
 
 
 def _drawable(curve: Survival) -> str:
-    """At most 60 points of the curve, evenly spread over the share, so that steep parts keep their shape."""
+    """At most 60 points [days, share, low, high] of the curve, evenly spread over the share, so that steep
+    parts keep their shape."""
     import numpy as np
 
     if not len(curve.times):
@@ -86,10 +87,10 @@ def _drawable(curve: Survival) -> str:
             0, len(curve.times) - 1
         )
     )
-    points = [[0.0, 1.0]] + [
-        [round(float(curve.times[i]), 4), round(float(curve.survival[i]), 4)] for i in places
-    ]
-    return json.dumps(points)
+    columns = (curve.times, curve.survival, curve.low, curve.high)
+    return json.dumps(
+        [[0.0, 1.0, 1.0, 1.0], *([round(float(column[i]), 4) for column in columns] for i in places)]
+    )
 
 
 def _finite(value: float) -> float | None:

@@ -23,6 +23,7 @@ from cja_pipeline_tests.journey_maps.example_figures import (
     PAINS,
     REACHED,
     START,
+    TESTS,
     TIMES,
     TOUCHES,
     VALUES,
@@ -53,6 +54,7 @@ def _header(rows: Rows) -> None:
         n=9_302,
         currency="EUR",
         status="finding",
+        evidence=FRICTION[0][0],
     )
     for item, text in (
         ("shop", "Nordlicht Outdoor"),
@@ -106,7 +108,7 @@ def _stage(rows: Rows, place: int, stage: str) -> None:
     for item, value in parts.items():
         rows.add("volume", item, stage=stage, value=float(value), n=whole, share=value / whole)
     for name, share in TOUCHES[place]:
-        rows.add("touchpoint", name, stage=stage, share=share, n=whole)
+        rows.add("touchpoint", name, stage=stage, value=10_000.0 * share, share=share, n=whole)
     if place < len(TIMES):
         median, low, high = TIMES[place]
         rows.add("time", "spell", stage=stage, value=median, low=low, high=high, unit="seconds", n=whole)
@@ -137,7 +139,7 @@ def _stage(rows: Rows, place: int, stage: str) -> None:
     value, low, high, action, owner, confidence = CHANCES[place]
     rows.add(
         "opportunity",
-        "chance/1",
+        FRICTION[0][0] if confidence.endswith("first") else "chance/1",
         stage=stage,
         value=float(value),
         low=float(low),
@@ -171,7 +173,7 @@ def _cards(rows: Rows) -> None:
             value=float(count),
             status=status,
         )
-    rows.add("path", "callout", label="add_to_cart", share=0.335, n=9_302)
+    rows.add("path", "callout", label="left_at_delivery", share=3_118 / 9_302, n=9_302)
     for channel, value, low, high, last in CREDIT:
         rows.add(
             "attribution",
@@ -182,10 +184,11 @@ def _cards(rows: Rows) -> None:
             target=float(last),
             currency="EUR",
             unit="money",
+            series=[min(value, last) * 0.9, max(value, last) * 1.05],
         )
     rows.add("attribution", "total", value=412_300.0, target=412_300.0, currency="EUR", unit="money")
     for month, buyers, rates in COHORTS:
-        rows.add("cohort", month, n=buyers, series=rates)
+        rows.add("cohort", month, n=buyers, series=[[r, r - 0.03, r + 0.03] for r in rates])
     for name, value, low, high, n, observed, expected, owner, status in FRICTION:
         rows.add(
             "friction",
@@ -201,7 +204,7 @@ def _cards(rows: Rows) -> None:
             status=status,
             currency="EUR",
             unit="money",
-            text="24 Oct – 20 Nov",
+            text="each month",
         )
     curve = [
         [
@@ -226,6 +229,22 @@ def _cards(rows: Rows) -> None:
             currency="EUR",
             unit="money",
         )
-    rows.add("note", "since", text="Against the map of 20 November 2026.")
+    for experiment, metric, value, low, high, n, status, sizes in TESTS:
+        rows.add(
+            "experiment",
+            f"{experiment}/B/{metric}",
+            label=experiment,
+            text="B against A",
+            evidence=metric,
+            value=value,
+            low=low,
+            high=high,
+            n=n,
+            unit="share",
+            status=status,
+            series=sizes,
+            owner="Web team",
+        )
+    rows.add("note", "since", text="Since 20 November 2026")
     rows.add("note", "change/1", label="Conversion rate", text="−0.11 pt", status="bad")
     rows.add("note", "change/2", label="Net revenue", text="+4.2 %", status="good")

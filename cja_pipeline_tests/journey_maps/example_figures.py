@@ -219,3 +219,11 @@ VALUES = [
     ("Paid Social", 88, 79, 97, 44.5, 1_690),
     ("Display", 41, 30, 54, 58.0, 212),
 ]
+UNEQUAL = "sample_ratio_mismatch"
+TESTS = [
+    # experiment, metric, lift, low, high, n, status, sizes of both groups
+    ("Delivery cost in cart", "checkout_rate", 0.082, 0.031, 0.135, 4_810, "better", [4_901, 4_877]),
+    ("Delivery cost in cart", "conversion_rate", 0.04, -0.02, 0.1, 4_810, "no_difference", [4_901, 4_877]),
+    ("Zoom in the gallery", "checkout_rate", None, None, None, 2_004, UNEQUAL, [2_102, 2_790]),
+    ("Zoom in the gallery", "conversion_rate", None, None, None, 2_004, UNEQUAL, [2_102, 2_790]),
+]

@@ -40,6 +40,7 @@ def test_the_headline_is_the_largest_proven_loss(wh: Warehouse) -> None:
                 dimension="landing_page",
                 dimension_value="/",
                 lost_revenue=3_000.0,
+                lost_per_month=3_214.0,
                 lost_low=10.0,
             ),
             loss(step="add_to_cart", lost_revenue=90_000.0, lost_low=-5.0),  # its interval holds zero
@@ -53,7 +54,8 @@ def test_the_headline_is_the_largest_proven_loss(wh: Warehouse) -> None:
     assert row.label == "Too many checkouts on phones are left"
     assert row.status == "finding"
     assert row.value == 12_857.0
-    assert "*600 of 1,000 visits* on phones" in row.text
+    assert "*600 of 1,000 visits with a checkout* on phones" in row.text
+    assert "(€\u00a08.6 to 17\u00a0k)" in row.text  # 8 and 16 k in 28 days, told per month
     assert "usually" not in row.text
     assert "*450*" in row.text
     assert "€\u00a013\u00a0k a month" in row.text
@@ -157,15 +159,15 @@ def test_what_changed_since_an_earlier_map(wh: Warehouse) -> None:
     )
     before.loc[reached, "value"] -= 40
     page = read_map(build_journey_map(wh, {"previous": before}))
-    assert page.text("note", "since") == "Against the map of 19 November 2026."
+    assert page.text("note", "since") == "Since 19 November 2026"
     assert [(row.label, row.text) for row in page.section("note")[1:]] == [("Awareness", "+40")]
     assert read_map(build_journey_map(wh, {"previous": now})).section("note") == []
     week = before.assign(period_end=LAST - dt.timedelta(days=7))
     both = read_map(build_journey_map(wh, {"previous": before, "week": week}))
-    assert both.text("note", "since_week") == "Against the map of 13 November 2026."
+    assert both.text("note", "since_week") == "Since 13 November 2026"
     assert both.find("note", "week/0") is not None
     html = render(build_journey_map(wh, {"previous": before, "week": week}))
-    assert html.count("Against the map of") == 2
+    assert html.count("Since ") == 2
     # the same map twice says nothing new
     assert (
         read_map(build_journey_map(wh, {"previous": week, "week": week})).find("note", "since_week") is None

@@ -222,7 +222,9 @@ def test_any_size_is_drawn(factor: float) -> None:
     frame = example()
     counted = frame["section"].isin(["volume", "path"]) & frame["value"].notna()
     frame.loc[counted, "value"] = (frame.loc[counted, "value"] * factor).round()
-    frame.loc[frame["unit"] == "money", ["value", "low", "high", "target"]] *= factor
+    priced = (frame["unit"] == "money") | (frame["item"] == "headline")
+    frame.loc[priced, ["value", "low", "high", "target"]] *= factor
+    frame.loc[frame["item"] == "callout", "n"] *= int(max(1, factor))
     frame = frame[~frame["section"].isin(["path", "volume"])] if factor < 1 else frame
     html = render(frame)
     assert not re.search(r'[dDxywh]="[^"]*(nan|inf|e\+)', html)

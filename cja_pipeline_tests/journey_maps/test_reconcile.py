@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -9,10 +11,14 @@ from hypothesis import strategies as st
 
 from cja_pipeline.journey_maps.page.render import render
 from cja_pipeline.journey_maps.reconcile import SumError, reconcile, require_sums
+from cja_pipeline.journey_maps.report import build_report
 from cja_pipeline.journey_maps.rows import STAGES, Rows
+from cja_pipeline.journey_maps.sections import volumes
 from cja_pipeline.journey_maps.sections.volumes import add_stage
 from cja_pipeline.journey_maps.suppress import SUPPRESS, shown_parts, size_status
+from cja_pipeline.warehouse import Warehouse
 from cja_pipeline_tests.journey_maps.example import example
+from cja_pipeline_tests.journey_maps.small_shop import SmallShop
 
 
 def changed(section: str, item: str, column: str, value: float, stage: str = "") -> pd.DataFrame:
@@ -49,6 +55,55 @@ def test_each_sum_is_checked(frame: pd.DataFrame, words: str) -> None:
         require_sums(frame)
     with pytest.raises(SumError):
         render(frame)
+
+
+# every figure that has to agree with another one, wherever it stands
+TIED = {
+    "volume": ("value", "share"),
+    "touchpoint": ("value", "share"),
+    "path": ("value", "share", "n"),
+    "attribution": ("value",),
+    "opportunity": ("value",),
+    "value": ("share",),
+    "health": ("value",),
+}
+
+
+FREE = {("quarantine", "value"), ("reached", "share")}  # with nothing to agree with
+
+
+def test_no_single_figure_can_be_changed_unseen() -> None:
+    frame = example()
+    changed_figures = 0
+    for place, row in frame.iterrows():
+        for column in TIED.get(str(row["section"]), ()):
+            alone = row["section"] == "opportunity" and not str(row["status"]).endswith("first")
+            if alone or pd.isna(row[column]) or (row["item"], column) in FREE:
+                continue
+            wrong = frame.copy()
+            more = 0.01 if column == "share" else 3
+            wrong.loc[place, column] = row[column] + more if column == "n" else row[column] * 1.1 + more
+            assert reconcile(wrong), (row["section"], row["stage"], row["item"], column)
+            changed_figures += 1
+    assert changed_figures > 100
+
+
+def test_a_headline_has_the_price_of_its_loss() -> None:
+    with pytest.raises(SumError, match="in one place"):
+        require_sums(changed("header", "headline", "value", 85_000.0))
+
+
+def test_a_sum_that_fails_stops_the_build(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def one_too_many(rows: Rows, stage: str, counts: dict[str, int], **options: bool) -> None:
+        add_stage(rows, stage, counts | {"leave": counts["leave"] + 1}, **options)
+
+    monkeypatch.setattr(volumes, "add_stage", one_too_many)
+    with Warehouse(":memory:") as warehouse:
+        SmallShop().write(warehouse)
+        with pytest.raises(SumError, match="go on, stay or leave"):
+            build_report(warehouse, tmp_path)
+        assert not warehouse.exists("journey_maps.journey_map")
+    assert list(tmp_path.iterdir()) == []  # the last good page stays what it was
 
 
 def test_other_groups_are_checked_each_for_itself() -> None:

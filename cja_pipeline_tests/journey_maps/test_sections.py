@@ -161,18 +161,18 @@ def test_times_tell_what_was_not_reached(wh: Warehouse) -> None:
                 "p75_days": 5.0,
                 "status": "ok",
             }
-            | {"curve": curve([[0, 1.0], [2, 0.5]])},
+            | {"curve": curve([[0, 1.0, 1.0, 1.0], [2, 0.5, 0.4, 0.6]])},
             known
             | {"stage": "consideration", "n": 100, "p25_days": 3.0, "status": "not_reached"}
-            | {"curve": curve([[0, 1.0], [66, 0.6]])},
+            | {"curve": curve([[0, 1.0, 1.0, 1.0], [66, 0.6, 0.5, 0.7]])},
             known | {"stage": "purchase", "n": 12, "median_days": 2.0, "status": "few", "curve": "[]"},
         ],
     )
     html = render(build_journey_map(wh))
     assert "2\u00a0days" in html
     assert "half take 1\u00a0day to 5\u00a0days" in html
-    assert "more than 66\u00a0days" in html
-    assert "a quarter moves on within 3\u00a0days" in html
+    assert "Fewer than half move on" in html
+    assert "a quarter moves on within 3\u00a0days; watched for up to 66\u00a0days" in html
     assert section(wh).find("time", "spell", "purchase").value is None  # type: ignore[union-attr]
 
 

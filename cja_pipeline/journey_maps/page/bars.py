@@ -11,14 +11,15 @@ from cja_pipeline.journey_maps.rows import Map, Row
 
 
 def credit(page: Map, words: Labels) -> dict[str, Any] | None:
-    """Net revenue by channel: bar (Markov), whisker (95 %), mark (last click); None without channels."""
+    """Net revenue by channel: bar (Markov), whisker (95 %), strip (all models), mark (last click), and the
+    total they add up to; None without channels."""
     rows = [row for row in page.section("attribution") if row.item != "total" and row.value is not None]
+    total = page.find("attribution", "total")
     if not rows:
         return None
     drawn = [row for row in rows if row.item != "Unattributed"] or rows
-    ends = [value for row in drawn for value in (row.value, row.high, row.target) if value is not None]
-    full = draw.ceiling(max(ends)) if max(ends) > 0 else 1.0
-    full = max(ends) * 1.02 if full > max(ends) * 1.3 else full
+    ends = [v for row in drawn for v in (row.value, row.high, row.target, *band(row)) if v is not None]
+    full = max(*ends, 0.0) * 1.02 or 1.0
     period = rows[0]
     loose = sum(row.value or 0 for row in rows if row.item == "Unattributed")
     whole = sum(row.value or 0 for row in rows)
@@ -26,17 +27,32 @@ def credit(page: Map, words: Labels) -> dict[str, Any] | None:
     return {
         "loose": words("cards.unattributed", share=words.formats.percent(share, 0)) if share >= 0.005 else "",
         "period": words.formats.dates(period.period_start, period.period_end),
+        "total": words.formats.money(total.value, total.currency, rough=True) if total else "",
         "rows": [
             {
                 "name": words.name("channel", row.item, row.label),
                 "value": words.formats.money(row.value, row.currency, rough=True),
                 "bar": whisker(row.value, row.low, row.high, full) if row in drawn else None,
                 "mark": None if row.target is None or row not in drawn else draw.pct(row.target / full),
+                "band": strip(row, full),
                 "rest": row.status == "rest",
             }
             for row in rows
         ],
     }
+
+
+def band(row: Row) -> list[float]:
+    """Least and most that any model gives a channel; nothing where that is not known."""
+    ends = row.parts()
+    known = isinstance(ends, list) and len(ends) == 2 and all(isinstance(end, int | float) for end in ends)
+    return [float(end) for end in ends] if known else []
+
+
+def strip(row: Row, full: float) -> dict[str, str] | None:
+    """The band on the scale of the bars."""
+    ends = [min(1.0, max(0.0, end / full)) for end in band(row)]
+    return {"left": draw.pct(ends[0]), "width": draw.pct(ends[1] - ends[0])} if ends else None
 
 
 def friction(page: Map, words: Labels) -> list[dict[str, Any]]:
@@ -48,11 +64,19 @@ def friction(page: Map, words: Labels) -> list[dict[str, Any]]:
             "name": row.label,
             "value": words.formats.money(row.value, row.currency, rough=True),
             "bar": whisker(row.value, row.low, row.high, full),
-            "note": row.text if row.status == "proven" else f"{row.text} · {words('map.unproven')}",
+            "note": _note(row, words),
             "proven": row.status == "proven",
         }
         for row in rows
     ]
+
+
+def _note(row: Row, words: Labels) -> str:
+    """When it is lost, and why a loss is grey."""
+    if row.status == "proven":
+        return row.text
+    reason = words.words.get(f"friction.{row.status}") or words("map.unproven")
+    return " · ".join(part for part in (row.text, reason) if part)
 
 
 def value_against_cost(page: Map, words: Labels) -> list[dict[str, Any]]:

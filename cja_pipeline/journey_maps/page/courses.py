@@ -7,7 +7,7 @@ from typing import Any
 from cja_pipeline.journey_maps.labels import Labels
 from cja_pipeline.journey_maps.page import draw
 from cja_pipeline.journey_maps.page.palette import RAMP
-from cja_pipeline.journey_maps.rows import Map
+from cja_pipeline.journey_maps.rows import Map, Row
 
 HEIGHT = 150.0
 MOST_PERIODS = 6
@@ -15,38 +15,53 @@ MOST_PERIODS = 6
 
 def cohorts(page: Map, words: Labels) -> dict[str, Any] | None:
     """Rows of months with their cells; a month not yet over is an empty cell, not a zero."""
-    rows = [row for row in page.section("cohort") if isinstance(row.parts(), list)]
-    periods = min(MOST_PERIODS, max((len(row.parts()) for row in rows), default=0))
-    rates = [rate for row in rows for rate in row.parts()[:periods] if isinstance(rate, int | float)]
+    rows = cohort_rows(page)
+    # months that nobody has lived through yet need no column
+    over = [place + 1 for _, cells in rows for place, cell in enumerate(cells) if cell is not None]
+    periods = min(MOST_PERIODS, max(over, default=0))
     if not rows or not periods:
         return None
-    largest = max(rates, default=0.0)
-    several_years = len({row.item[:4] for row in rows}) > 1
+    largest = max(cell[0] for _, cells in rows for cell in cells if cell is not None)
+    several_years = len({row.item[:4] for row, _ in rows}) > 1
     return {
         "heads": [words("cards.month_after", n=place + 1) for place in range(periods)],
         "rows": [
             {
                 "name": words.formats.month(row.item, year=several_years),
                 "buyers": words.formats.short(row.n, exact_below=1e6),
-                "cells": [_cell(rate, largest, words) for rate in _padded(row.parts(), periods)],
+                "cells": [_cell(cell, largest, words) for cell in _padded(cells, periods)],
             }
-            for row in rows
+            for row, cells in rows
         ],
-        "any": bool(rates),
     }
 
 
-def _padded(parts: list[Any], periods: int) -> list[Any]:
-    return [*parts[:periods], *[None] * (periods - len(parts))]
+def cohort_rows(page: Map) -> list[tuple[Row, list[list[float] | None]]]:
+    """The months with their cells [share, low, high]; None where a month is not over."""
+    found = []
+    for row in page.section("cohort"):
+        parts = row.parts()
+        if isinstance(parts, list):
+            found.append((row, [_known(part) for part in parts]))
+    return found
 
 
-def _cell(rate: Any, largest: float, words: Labels) -> dict[str, str]:
-    if rate == "few":
-        return {"text": "·", "level": "h0"}
-    if not isinstance(rate, int | float):
+def _known(part: Any) -> list[float] | None:
+    """A cell, if it is one; an interval that is not known is as narrow as its share."""
+    if not isinstance(part, list) or len(part) != 3 or not isinstance(part[0], int | float):
+        return None
+    return [float(end) if isinstance(end, int | float) else float(part[0]) for end in part]
+
+
+def _padded(cells: list[list[float] | None], periods: int) -> list[list[float] | None]:
+    return [*cells[:periods], *[None] * (periods - len(cells))]
+
+
+def _cell(cell: list[float] | None, largest: float, words: Labels) -> dict[str, str]:
+    if cell is None:
         return {"text": "", "level": ""}
-    place = min(len(RAMP) - 1, int(rate / largest * len(RAMP))) if largest > 0 else 0
-    return {"text": words.formats.number(rate * 100), "level": RAMP[place]}
+    place = min(len(RAMP) - 1, int(cell[0] / largest * len(RAMP))) if largest > 0 else 0
+    return {"text": words.formats.number(cell[0] * 100), "level": RAMP[place]}
 
 
 def buying_curve(page: Map, words: Labels) -> dict[str, Any] | None:
@@ -85,10 +100,23 @@ def buying_curve(page: Map, words: Labels) -> dict[str, Any] | None:
         "days": ["0", form.duration(last * 43_200), form.duration(last * 86_400)],
         "verdict": words("cards.duration_median", days=form.duration(days * 86_400))
         if days is not None
-        else words("cards.duration_open", days=form.duration(last * 86_400)),
+        else _slow(known, words),
         "end": (draw.pct(1.0), draw.pct(1 - min(1.0, known[-1][1] / top))),
         "final": form.percent(known[-1][1], 1),
     }
+
+
+def _slow(known: list[tuple[float, float, float, float]], words: Labels) -> str:
+    """Where less than half of the attempts end in an order: how many do, and how soon half of those."""
+    form = words.formats
+    final = known[-1][1]
+    half = next(day for day, share, *_ in known if share >= final / 2)
+    return words(
+        "cards.duration_slow",
+        share=form.percent(final, 1),
+        days=form.duration(known[-1][0] * 86_400),
+        half=form.duration(half * 86_400),
+    )
 
 
 def _point(part: Any) -> tuple[float, float, float, float] | None:

@@ -111,5 +111,6 @@ def _label(x: float, row: Row, y: Any, words: Labels) -> dict[str, str]:
         "side": side,
         "place": "above" if above else "below",
         "value": words.formats.number(row.value, signed=True),
+        "n": words("map.said", n=words.formats.short(row.n)) if row.n is not None else "",
         "name": words.name("topic", row.item, row.label),
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from cja_pipeline.journey_maps.formats import NOTHING
 from cja_pipeline.journey_maps.labels import Labels
 from cja_pipeline.journey_maps.page import draw
 from cja_pipeline.journey_maps.rows import Map, Row
@@ -18,7 +19,8 @@ PLACES = {
     4: (0.0, 30.0, 57.0, 79.0),
     5: (0.0, 22.0, 42.0, 62.0, 82.0),
 }
-LEAST = 1.5
+LEAST = 1.5  # height of the smallest bar
+HAIR = 0.7  # the thinnest ribbon, so that none is an interrupted line
 APART = 38.0  # units between the middles of two labels of a column
 STEP_GROUPS = ("path", "touch", "channel")
 
@@ -93,7 +95,7 @@ def _ordered(links: list[Row], nodes: dict[str, Node]) -> list[Row]:
 
 def _ribbon(row: Row, nodes: dict[str, Node], scale: float, places: tuple[float, ...]) -> dict[str, str]:
     start, end = nodes[row.label], nodes[row.text]
-    thick = (row.value or 0) * scale
+    thick = max(HAIR, (row.value or 0) * scale)
     path = draw.ribbon(
         places[start.column] + BAR,
         start.top + start.placed_out,
@@ -160,8 +162,12 @@ def _callout(page: Map, words: Labels, by_column: list[list[Node]]) -> dict[str,
         return None
     # in the free corner below the last two columns if there is one, else under the drawing
     floor = max(node.top + node.size for column in by_column[-2:] for node in column)
+    carts = words.formats.number(row.n) if row.n is not None else NOTHING
+    key = f"callout.{row.label}"
     return {
         "figure": words.formats.percent(row.share, 0),
-        "text": words("cards.path_callout", step=words.any_name(STEP_GROUPS, row.label)),
+        "text": words(key, n=carts)
+        if key in words.words
+        else words("callout.other", n=carts, step=words.any_name(STEP_GROUPS, row.label)),
         "free": floor < HEIGHT * 0.62,
     }

@@ -1,4 +1,4 @@
-"""The bottom of the page: what changed, how to read it, where it comes from, what it leaves out."""
+"""The words around the figures: what changed, how to read the page, where it comes from, what is left out."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from cja_pipeline.journey_maps.rows import Map, Row
 
 
 def foot(page: Map, words: Labels, suppress: int, small: int) -> dict[str, Any]:
-    """Texts of the footer and the list of changes against the map before."""
+    """Texts of the footer."""
     period = page.find("header", "period")
     idle = page.find("header", "idle_days")
     dates = words.formats.dates(period.period_start, period.period_end) if period else ""
@@ -24,15 +24,19 @@ def foot(page: Map, words: Labels, suppress: int, small: int) -> dict[str, Any]:
         "run": words("foot.source_run", run=page.text("header", "run")) if page.text("header", "run") else "",
         "leaves": words("foot.leaves_text", k=suppress, small=small),
         "limits": [row.text for row in page.section("note") if row.item.startswith("limit/") and row.text],
-        "changes": [
-            {
-                "since": since.text,
-                "moved": [_change(row) for row in page.section("note") if row.item.startswith(item)],
-            }
-            for name, item in (("since", "change/"), ("since_week", "week/"))
-            if (since := page.find("note", name)) is not None
-        ],
     }
+
+
+def changes(page: Map, words: Labels) -> list[dict[str, Any]]:
+    """What moved since the map of the night before and that of a week before."""
+    return [
+        {
+            "since": since.text,
+            "moved": [_change(row) for row in page.section("note") if row.item.startswith(item)],
+        }
+        for name, item in (("since", "change/"), ("since_week", "week/"))
+        if (since := page.find("note", name)) is not None
+    ]
 
 
 def _change(row: Row) -> dict[str, str]:

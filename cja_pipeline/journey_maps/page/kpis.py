@@ -18,6 +18,13 @@ def cards(page: Map, words: Labels) -> list[dict[str, Any]]:
     return [_card(row, words) for row in page.section("kpi")]
 
 
+def note(page: Map, words: Labels) -> str:
+    """Which days the strip is about and how to read it."""
+    period = next((row for row in page.section("kpi") if row.period_start and row.period_end), None)
+    dates = words.formats.dates(period.period_start, period.period_end, short=True) if period else ""
+    return words("kpi.note", period=f" ({dates})" if dates else "")
+
+
 def figure(value: float | None, row: Row, words: Labels, *, signed: bool = False) -> str:
     """A KPI's figure in its own unit."""
     form = words.formats
@@ -48,9 +55,7 @@ def change(row: Row, words: Labels) -> str:
         return form.number(difference, signed=True)
     large = row.unit == "count" or (row.unit == "money" and abs(row.value) >= 9_995)
     if large and row.previous:
-        share = difference / abs(row.previous)
-        sign = "+" if share > 0 else ""
-        return sign + form.percent(share, 1)
+        return form.change(difference / abs(row.previous))
     if row.unit in ("seconds", "days"):
         text = form.duration(abs(difference) * (86_400 if row.unit == "days" else 1))
         return f"{'+' if difference > 0 else '−'}{text}"

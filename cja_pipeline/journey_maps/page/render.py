@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from cja_pipeline.journey_maps.labels import Labels, load_labels
 from cja_pipeline.journey_maps.page import bars, courses, feelings, flows, head, kpis, palette, river, stages
-from cja_pipeline.journey_maps.page.foot import foot
+from cja_pipeline.journey_maps.page.experiments import experiments
+from cja_pipeline.journey_maps.page.foot import changes, foot
 from cja_pipeline.journey_maps.page.twins import twins
 from cja_pipeline.journey_maps.reconcile import require_sums
 from cja_pipeline.journey_maps.rows import STAGES, Map, read_map
+from cja_pipeline.journey_maps.sections.friction import DEVICES
 from cja_pipeline.journey_maps.suppress import SMALL, SUPPRESS
 
 if TYPE_CHECKING:
@@ -22,10 +24,11 @@ if TYPE_CHECKING:
 TEMPLATES = Path(__file__).parent / "templates"
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 LIMIT_BYTES = 150_000
+ROWS = (12, 8, 5, 3)  # rows per section and stage: as many as the limit has room for
 
 
 class PageTooLargeError(ValueError):
-    """The page is larger than its limit, which means that some part is not bounded."""
+    """The page is larger than its limit even with few rows: some part of it is not bounded."""
 
 
 def render(journey_map: pd.DataFrame, segment: str = "all", *, language: str | None = None) -> str:
@@ -42,16 +45,16 @@ def render(journey_map: pd.DataFrame, segment: str = "all", *, language: str | N
     """
     chosen = journey_map[journey_map["segment"] == segment]
     require_sums(chosen)
-    page = read_map(journey_map, segment).bounded()
-    words = load_labels(language or page.text("header", "language", "en"))
-    html = environment().get_template("page.html.j2").render(context(page, words))
-    html = re.sub(r"\n\s*\n+", "\n", html)
-    size = len(html.encode())
-    if size >= LIMIT_BYTES:
-        raise PageTooLargeError(
-            f"the page of segment {segment!r} has {size} bytes; the limit is {LIMIT_BYTES}"
-        )
-    return html
+    whole = read_map(journey_map, segment)
+    words = load_labels(language or whole.text("header", "language", "en"))
+    template = environment().get_template("page.html.j2")
+    size = 0
+    for most in ROWS:
+        html = re.sub(r"\n\s*\n+", "\n", template.render(context(whole.bounded(most), words)))
+        size = len(html.encode())
+        if size < LIMIT_BYTES:
+            return html
+    raise PageTooLargeError(f"the page of segment {segment!r} has {size} bytes; the limit is {LIMIT_BYTES}")
 
 
 def context(page: Map, words: Labels) -> dict[str, Any]:
@@ -66,6 +69,12 @@ def context(page: Map, words: Labels) -> dict[str, Any]:
         "dark": palette.variables(palette.DARK),
         "head": head.head(page, words),
         "cards": kpis.cards(page, words),
+        # losses are split by device only; other groups see those of all customers
+        "hurts_wide": page.segment not in DEVICES,
+        "kpi_note": kpis.note(page, words),
+        "shop_only": page.text("note", "shop_only"),
+        "changes": changes(page, words),
+        "paths_how": words("cards.paths_how", k=SUPPRESS),
         "stages": [
             {"code": stage, "name": words(f"stage.{stage}"), "rule": words(f"stage_rule.{stage}")}
             for stage in STAGES
@@ -82,8 +91,9 @@ def context(page: Map, words: Labels) -> dict[str, Any]:
         "friction": bars.friction(page, words),
         "curve": courses.buying_curve(page, words),
         "value": bars.value_against_cost(page, words),
+        "experiments": experiments(page, words),
         "twins": twins(page, words),
-        "shop_wide": "" if page.segment == "all" else f" {words('page.shop_wide')}",
+        "shop_wide": "" if page.segment == "all" else words("page.segment_all"),
         "foot": foot(page, words, SUPPRESS, SMALL),
     }
 

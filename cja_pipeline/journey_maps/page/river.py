@@ -12,6 +12,7 @@ WIDTH = 100.0  # units of the view box per stage
 HEIGHT = 205.0
 TALLEST = 117.0  # what the largest stage takes of the height
 HAIRLINE = 1.5  # the least that is drawn for a group that is not empty
+_CELL = dict.fromkeys(("unit", "of_first", "go_share", "go_on", "leave", "open"), "") | {"known": False}
 
 
 def river(page: Map, words: Labels, minimum: int) -> dict[str, Any]:
@@ -96,6 +97,8 @@ def _cell(
 ) -> dict[str, Any]:
     form = words.formats
     reached = count["reached"]
+    if count["reached_status"] == "passed":
+        return _CELL | {"reached": words("map.passed"), "last": last}
     share = reached / first if reached is not None and first else None
     return {
         "reached": _figure(count, "reached", words, minimum),

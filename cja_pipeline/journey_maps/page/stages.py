@@ -38,38 +38,32 @@ def times(page: Map, words: Labels) -> list[dict[str, Any]]:
 def _time(row: Row | None, words: Labels) -> dict[str, Any]:
     form = words.formats
     if row is None or row.status in ("no_data", "suppressed"):
-        return {"value": words("page.not_enough"), "muted": True, "how": "", "bar": None}
+        return _in_words(words("page.not_enough"), kind="muted")
     if row.status == "open_ended":
-        return {"value": words("map.open_ended"), "muted": False, "how": words("map.last_stage"), "bar": None}
+        return _in_words(words("map.open_ended"), words("map.last_stage"))
+    quarter = words("map.quarter", low=form.duration(row.low)) if row.low is not None else ""
     if row.value is None:
         if row.target is None:
-            return {"value": words("page.not_enough"), "muted": True, "how": "", "bar": None}
-        return {
-            "value": words("map.not_reached", days=form.duration(row.target)),
-            "muted": False,
-            "how": words("map.quarter", low=form.duration(row.low))
-            if row.low is not None
-            else words("map.not_reached_how"),
-            "bar": None,
-        }
-    if row.low is not None and row.high is not None:
-        how = words("map.half_take", low=form.duration(row.low), high=form.duration(row.high))
-    elif row.low is not None:
-        how = words("map.quarter", low=form.duration(row.low))
-    else:
-        how = ""
+            return _in_words(words("page.not_enough"), kind="muted")
+        watched = words("map.watched", days=form.duration(row.target))
+        if not quarter:
+            return _in_words(words("map.under_quarter"), watched)
+        return _in_words(words("map.under_half"), f"{quarter}; {watched}")
+    both = row.low is not None and row.high is not None
+    half = form.between(form.duration(row.low), form.duration(row.high))
     start = _log(row.low if row.low is not None else row.value)
     end = _log(row.high) if row.high is not None else 1.0
+    bar = {"left": start, "width": max(0.01, end - start), "tick": _log(row.value)}
     return {
         "value": form.duration(row.value),
-        "muted": False,
-        "how": how,
-        "bar": {
-            "left": draw.pct(start),
-            "width": draw.pct(max(0.01, end - start)),
-            "tick": draw.pct(_log(row.value)),
-        },
+        "kind": "lasts",
+        "how": words("map.half_take", range=half) if both else quarter,
+        "bar": {name: draw.pct(share) for name, share in bar.items()},
     }
+
+
+def _in_words(value: str, how: str = "", kind: str = "words") -> dict[str, Any]:
+    return {"value": value, "kind": kind, "how": how, "bar": None}
 
 
 def _log(seconds: float) -> float:

@@ -7,6 +7,8 @@ from typing import Any
 
 from cja_pipeline.journey_maps.formats import NOTHING
 from cja_pipeline.journey_maps.labels import Labels
+from cja_pipeline.journey_maps.page.bars import band
+from cja_pipeline.journey_maps.page.courses import cohort_rows
 from cja_pipeline.journey_maps.page.flows import STEP_GROUPS
 from cja_pipeline.journey_maps.page.kpis import figure
 from cja_pipeline.journey_maps.rows import STAGES, Map, Row
@@ -23,6 +25,7 @@ def twins(page: Map, words: Labels) -> dict[str, Table]:
         "feelings": _feelings(page, words),
         "flows": _flows(page, words),
         "credit": _credit(page, words),
+        "cohorts": _cohorts(page, words),
         "friction": _friction(page, words),
         "curve": _curve(page, words),
         "value": _value(page, words),
@@ -125,6 +128,7 @@ def _credit(page: Map, words: Labels) -> Table:
             words("table.low"),
             words("table.high"),
             words("cards.last_click"),
+            words("cards.band"),
         ],
         "rows": [
             [
@@ -133,10 +137,29 @@ def _credit(page: Map, words: Labels) -> Table:
                 money(row.low, row),
                 money(row.high, row),
                 money(row.target, row),
+                words.formats.between(*(money(end, row) for end in band(row))) if band(row) else NOTHING,
             ]
             for row in rows
         ],
     }
+
+
+def _cohorts(page: Map, words: Labels) -> Table:
+    form = words.formats
+    rows = [
+        [
+            form.month(row.item),
+            words("cards.month_after", n=place),
+            *(form.percent(figure, 1) for figure in cell),
+            _count(row, words),
+        ]
+        for row, cells in cohort_rows(page)
+        for place, cell in enumerate(cells, 1)
+        if cell is not None
+    ]
+    names = ("share", "low", "high", "count")
+    heads = [words("cards.first_bought"), words("table.month"), *(words(f"table.{name}") for name in names)]
+    return {"heads": heads, "rows": rows[:MOST_ROWS]}
 
 
 def _friction(page: Map, words: Labels) -> Table:

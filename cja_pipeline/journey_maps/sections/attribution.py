@@ -1,4 +1,4 @@
-"""Section `attribution`: net revenue by channel, with interval and the view of last click."""
+"""Section `attribution`: net revenue by channel, its interval, and what last click and all models say."""
 
 from __future__ import annotations
 
@@ -19,10 +19,26 @@ QUERY = """
         min(period_start) AS period_start,
         max(period_end) AS period_end,
         min(currency) AS currency
-    FROM kpis.attribution
+    FROM kpis.attribution_total
     WHERE model IN ($model, 'last')
     GROUP BY model, channel
     ORDER BY revenue DESC, channel
+"""
+BAND = """
+    SELECT
+        channel,
+        -- a model that gives a channel nothing may have no row of it
+        CASE
+            WHEN count(*) = (SELECT count(DISTINCT model) FROM kpis.attribution_total) THEN min(revenue)
+            ELSE least(0, min(revenue))
+        END AS low,
+        max(revenue) AS high
+    FROM (
+        SELECT model, channel, sum(net_revenue) AS revenue
+        FROM kpis.attribution_total
+        GROUP BY model, channel
+    ) AS credited
+    GROUP BY channel
 """
 ORDERS = """
     SELECT sum(net_revenue) FROM customers.orders WHERE business_date BETWEEN ? AND ?
@@ -32,11 +48,13 @@ ORDERS = """
 def attribution(context: Context, rows: Rows) -> None:
     """Channels by credited revenue, the rest as one row, and a total that must equal the orders' revenue.
 
-    `target` of a channel is last click, `target` of the total is net revenue of the orders themselves.
+    `target` of a channel is last click, `series` the least and the most that any model gives it; `target` of
+    the total is net revenue of the orders themselves.
     """
-    if not context.has("kpis.attribution", "customers.orders"):
+    if not context.has("kpis.attribution_total", "customers.orders"):
         return
     found = context.df(QUERY, model=context.config.credit_model)
+    band = {str(row.channel): [number(row.low), number(row.high)] for row in context.df(BAND).itertuples()}
     bars = found[found["model"] == context.config.credit_model].to_dict("records")
     last = {str(row["channel"]): number(row["revenue"]) or 0.0 for row in _of(found, "last")}
     if not bars:
@@ -56,6 +74,7 @@ def attribution(context: Context, rows: Rows) -> None:
             low=number(row["low"]),
             high=number(row["high"]),
             target=last.get(channel, 0.0),
+            series=band.get(channel),
             **_money(row, start, end),
         )
     rest = channels[context.config.channels :]

@@ -13,12 +13,12 @@ PERIODS = 6
 
 
 def cohorts(context: Context, rows: Rows) -> None:
-    """One row per month of first order; `series` holds the share of each later month, null while it is not
-    over. Months with fewer than 20 new buyers are not shown."""
+    """One row per month of first order; `series` holds the share of each later month with its 95 % interval
+    ([share, low, high]), null while it is not over. Months with fewer than 20 new buyers are not shown."""
     if not context.has("kpis.cohorts"):
         return
     found = context.df(
-        "SELECT cohort_month, period, customers, value FROM kpis.cohorts"
+        "SELECT cohort_month, period, customers, value, ci_low, ci_high FROM kpis.cohorts"
         " WHERE measure = 'retention' AND period >= 1 ORDER BY cohort_month, period"
     )
     months: dict[str, dict[str, Any]] = {}
@@ -27,7 +27,8 @@ def cohorts(context: Context, rows: Rows) -> None:
         if month is None or int(row["customers"]) < SUPPRESS:
             continue
         entry = months.setdefault(f"{month:%Y-%m}", {"n": int(row["customers"]), "rates": {}})
-        entry["rates"][int(row["period"])] = number(row["value"])
+        cell = [number(row[name]) for name in ("value", "ci_low", "ci_high")]
+        entry["rates"][int(row["period"])] = None if cell[0] is None else cell
     for name in sorted(months)[-MONTHS:]:
         rates = months[name]["rates"]
         rows.add(

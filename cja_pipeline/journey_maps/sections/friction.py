@@ -10,6 +10,7 @@ from cja_pipeline.journey_maps.sections.context import Context, day, number, tex
 from cja_pipeline.journey_maps.suppress import SUPPRESS
 
 MOST = 6
+DEVICES = ("mobile", "desktop")  # groups that losses are split by
 Loss = dict[str, Any]
 
 
@@ -25,7 +26,7 @@ def losses(context: Context) -> list[Loss]:
         " ORDER BY rank, step, dimension, dimension_value",
         least=SUPPRESS,
     ).to_dict("records")
-    if context.segment in ("mobile", "desktop"):
+    if context.segment in DEVICES:
         found = [
             row
             for row in found
@@ -35,24 +36,26 @@ def losses(context: Context) -> list[Loss]:
 
 
 def friction(context: Context, rows: Rows, found: list[Loss]) -> None:
-    """The costliest losses with interval; proven ones in colour, the rest as context."""
+    """The costliest losses with interval, in money per month where they last, in all where they are over;
+    proven ones in colour, the rest as context."""
     for place, row in enumerate(_by_cost(found)[:MOST]):
+        money, low, high = per_month(row)
         rows.add(
             "friction",
             code(row),
             position=place,
             stage=text(row["stage"]) if text(row["stage"]) in STAGES else "",
             label=name(row, context.words),
-            text=context.words.formats.dates(day(row["period_start"]), day(row["period_end"]), short=True),
-            value=number(row["lost_revenue"]),
-            low=number(row["lost_low"]),
-            high=number(row["lost_high"]),
+            text=_when(row, context.words),
+            value=money,
+            low=low,
+            high=high,
             n=whole(row["sessions"]),
             share=number(row["observed_rate"]),
             target=number(row["expected_rate"]),
             unit="money",
             currency=text(row["currency"]),
-            status="proven" if is_proven(row) else "unclear",
+            status="proven" if is_proven(row) else _why_not(row),
             evidence=text(row["evidence"]),
             owner=text(row["owner"]),
             series={"q": number(row["q_value"]), "kind": text(row["kind"])},
@@ -63,7 +66,7 @@ def friction(context: Context, rows: Rows, found: list[Loss]) -> None:
 
 def opportunities(context: Context, rows: Rows, found: list[Loss]) -> None:
     """The largest proven loss per stage as money per month, and which of them to fix first."""
-    standing = [row for row in _by_cost(found) if is_proven(row) and row["kind"] == "standing"]
+    standing = [row for row in _by_cost(found) if is_proven(row) and not is_incident(row)]
     chosen = [next((row for row in standing if row["stage"] == stage), None) for stage in STAGES]
     known = [row for row in chosen if row is not None]
     first = max(known, key=lambda row: (number(row["lost_per_month"]) or 0.0, code(row)), default=None)
@@ -89,9 +92,26 @@ def opportunities(context: Context, rows: Rows, found: list[Loss]) -> None:
 
 
 def _by_cost(found: list[Loss]) -> list[Loss]:
-    return sorted(
-        found, key=lambda row: (not is_proven(row), -(number(row["lost_revenue"]) or 0.0), code(row))
-    )
+    return sorted(found, key=lambda row: (not is_proven(row), -(per_month(row)[0] or 0.0), code(row)))
+
+
+def _when(row: Loss, words: Labels) -> str:
+    """``each month``, or the days of what is over."""
+    if not is_incident(row):
+        return words("friction.lasting")
+    dates = words.formats.dates(day(row["period_start"]), day(row["period_end"]), short=True)
+    return words("friction.once", period=dates)
+
+
+def _why_not(row: Loss) -> str:
+    """Why a loss counts as context: the status that the table gives, or an interval that holds zero."""
+    status = text(row["status"])
+    return status if status in ("related", "audience") else "unclear"
+
+
+def is_incident(row: Loss) -> bool:
+    """Whether the loss is over: it lasted some days and has no price per month."""
+    return text(row["kind"]) == "incident"
 
 
 def is_proven(row: Loss) -> bool:

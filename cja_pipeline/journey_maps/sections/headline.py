@@ -7,16 +7,27 @@ from typing import Any
 from cja_pipeline.journey_maps.labels import Labels
 from cja_pipeline.journey_maps.rows import Rows
 from cja_pipeline.journey_maps.sections.context import Context, day, number, text, whole
-from cja_pipeline.journey_maps.sections.friction import Loss, code, is_proven, per_month, where
+from cja_pipeline.journey_maps.sections.friction import (
+    DEVICES,
+    Loss,
+    code,
+    is_incident,
+    is_proven,
+    per_month,
+    where,
+)
 from cja_pipeline.journey_maps.suppress import SUPPRESS
 
 
 def headline(context: Context, rows: Rows, found: list[Loss]) -> None:
     """Row `header/headline`: title in `label`, lead in `text` (with ``*emphasis*``), size in the figures."""
     proven = [row for row in found if is_proven(row)]
-    largest = max(proven, key=lambda row: (number(row["lost_revenue"]) or 0.0, code(row)), default=None)
+    largest = max(proven, key=lambda row: (per_month(row)[0] or 0.0, code(row)), default=None)
     if largest is not None:
-        rows.add("header", "headline", **finding(largest, context.words))
+        told = finding(largest, context.words)
+        if context.segment not in ("all", *DEVICES):
+            told["text"] = context.words("headline.shop_wide", lead=told["text"])
+        rows.add("header", "headline", **told)
         return
     customers, buyers = _people(rows)
     if customers is None:
@@ -49,7 +60,7 @@ def finding(row: Loss, words: Labels) -> dict[str, Any]:
     visits = number(row["sessions"]) or 0.0
     observed, expected = (1 - (number(row[name]) or 0.0) for name in ("observed_rate", "expected_rate"))
     money, low, high = per_month(row)
-    incident = text(row["kind"]) == "incident"
+    incident = is_incident(row)
     kind = "incident" if incident else "stop"
     step = text(row["step"])
     finding_key = f"finding.{step}" if f"finding.{step}" in words.words else "finding.other"
@@ -59,6 +70,7 @@ def finding(row: Loss, words: Labels) -> dict[str, Any]:
     currency = text(row["currency"])
     values = {
         "where": where(row, words),
+        "visits": words.words.get(f"visits_of.{step}") or words("visits_of.other"),
         "lost": form.number(visits * observed),
         "n": form.number(visits),
         "expected": form.number(visits * expected),
@@ -66,8 +78,7 @@ def finding(row: Loss, words: Labels) -> dict[str, Any]:
             "unit.customers", number(row["customers"]), form.number(number(row["customers"]))
         ),
         "money": form.money(money, currency, rough=True),
-        "low": form.money(low, currency, rough=True),
-        "high": form.money(high, currency, rough=True),
+        "range": form.between(form.money(low, currency, rough=True), form.money(high, currency, rough=True)),
         "period": form.dates(start, end, short=True),
         "days": form.duration(days * 86_400.0),
     }

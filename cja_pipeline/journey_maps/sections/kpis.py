@@ -19,6 +19,7 @@ SLICES = {
     "mobile": ("device", "mobile"),
     "desktop": ("device", "desktop"),
 }
+EVERYBODY = ("all", "all")
 VALUES = """
     SELECT v.*, c.label, c.format, c.better
     FROM kpis.kpi_values v
@@ -33,10 +34,15 @@ def kpis(context: Context, rows: Rows) -> None:
     """One row per KPI of the strip; a KPI that the catalogue does not know or that has no value says why."""
     if not context.has("kpis.kpi_values", "kpis.kpi_catalogue"):
         return
+    absent = []
     for shown in context.config.kpis:
         found = kpi_row(context, shown.id, shown.base, shown.count)
         if found is not None:
             rows.add("kpi", shown.id, **found)
+        elif (shown.id, *EVERYBODY) in context.results["kpis"]:
+            absent.append(context.words.name("kpi", shown.id))
+    if absent and context.segment != "all":
+        rows.add("note", "shop_only", text=context.words("kpi.shop_only", names=", ".join(absent)))
 
 
 def kpi_row(context: Context, kpi: str, base: str, count: str) -> dict[str, Any] | None:
@@ -90,7 +96,7 @@ def _values(context: Context, kpi: str) -> list[dict[Any, Any]]:
             grouped.setdefault(key, []).append(row)
         return grouped
 
-    dimension, value = SLICES.get(context.segment, ("all", "all"))
+    dimension, value = SLICES.get(context.segment, EVERYBODY)
     return list(context.once("kpis", read).get((kpi, dimension, value), []))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from cja_pipeline.journey_maps.redact import quote
 from cja_pipeline.journey_maps.rows import STAGES, Rows
 from cja_pipeline.journey_maps.sections.context import Context, number, text
-from cja_pipeline.journey_maps.sections.friction import Loss, code, is_proven, name
+from cja_pipeline.journey_maps.sections.friction import DEVICES, Loss, code, is_proven, per_month, where
 from cja_pipeline.journey_maps.suppress import SUPPRESS
 
 CANDIDATES = 40  # texts looked at per topic until one may be quoted
@@ -63,24 +63,26 @@ class Pain:
     evidence: str
     quote: str = ""
     source: str = ""
-    owner: str = ""
     n: int = 0
+
+    @property
+    def told(self) -> bool:
+        """Whether customers said so; else their visits show it."""
+        return self.item.startswith("topic/")
 
 
 def pains(context: Context, rows: Rows, found: list[Loss]) -> None:
-    """The worst pain points per stage; a stage without any has no row."""
+    """The worst pain points per stage, the worst of what visits show and of what customers say first; a
+    stage without any has no row."""
     told = context.once("pains", lambda: _told(context))
-    largest = max([number(row["lost_revenue"]) or 0.0 for row in found if is_proven(row)] or [0.0])
-    wide = "" if context.segment == "all" else f" ({context.words('page.segment_all')})"
+    largest = max([per_month(row)[0] or 0.0 for row in found if is_proven(row)] or [0.0])
+    wide = f" ({context.words('page.segment_all')})"
     for stage in STAGES:
         lost = [_lost(context, row, largest) for row in found if row["stage"] == stage and is_proven(row)]
         # one loss per step: the same hole seen by browser, country and device is one pain
         lost = list({pain.item.split("/")[1]: pain for pain in sorted(lost, key=lambda p: p.weight)}.values())
-        ranked = sorted(
-            [*lost, *told.get(stage, [])],
-            key=lambda pain: (-RANK[pain.severity], -pain.weight, pain.item),
-        )
-        for pain in ranked[: context.config.pains_per_stage]:
+        for pain in _chosen(_worst_first(lost), _worst_first(told.get(stage, [])), context):
+            elsewhere = context.segment not in (("all",) if pain.told else ("all", *DEVICES))
             rows.add(
                 "pain",
                 pain.item,
@@ -88,15 +90,28 @@ def pains(context: Context, rows: Rows, found: list[Loss]) -> None:
                 label=pain.title,
                 text=pain.quote,
                 evidence=pain.evidence,
-                owner=pain.source + (wide if pain.item.startswith("topic/") else ""),
+                owner=pain.source + (wide if elsewhere else ""),
                 status=pain.severity,
                 n=pain.n or None,
             )
 
 
+def _worst_first(found: list[Pain]) -> list[Pain]:
+    return sorted(found, key=lambda pain: (-RANK[pain.severity], -pain.weight, pain.item))
+
+
+def _chosen(lost: list[Pain], told: list[Pain], context: Context) -> list[Pain]:
+    """As many as fit, in order of weight; where both kinds of evidence exist, both are heard."""
+    most = context.config.pains_per_stage
+    first = [*lost[:1], *told[:1]] if most > 1 else []
+    rest = _worst_first([pain for pain in (*lost, *told) if pain not in first])
+    return _worst_first([*first, *rest[: most - len(first)]])
+
+
 def _lost(context: Context, row: Loss, largest: float) -> Pain:
-    loss = number(row["lost_revenue"]) or 0.0
+    loss = per_month(row)[0] or 0.0
     form, words = context.words.formats, context.words
+    step = text(row["step"])
     share = loss / largest if largest else 0.0
     severity = "severe" if share >= 0.5 else "serious" if share >= 0.15 else "minor"
     visits = words.count("unit.sessions", number(row["sessions"]), form.number(number(row["sessions"])))
@@ -109,7 +124,11 @@ def _lost(context: Context, row: Loss, largest: float) -> Pain:
         item=code(row),
         severity=severity,
         weight=share,
-        title=name(row, words),
+        title=words(
+            f"loss.{step}" if f"loss.{step}" in words.words else "loss.other",
+            where=where(row, words),
+            step=words.name("step", step),
+        ),
         evidence=f"{visits} · {rates}",
         source=words("source.visits"),
         n=int(number(row["sessions"]) or 0),

@@ -47,9 +47,9 @@ def _purchase(context: Context, rows: Rows, found: list[dict[Any, Any]]) -> None
     if not found or size_status(number(found[0]["n"])) == "suppressed" or found[0]["status"] == "few":
         return
     row = found[0]
-    points = [[days, 1 - left] for days, left in _curve(row["curve"])]
+    points = [[days, 1 - left, 1 - high, 1 - low] for days, left, low, high in _curve(row["curve"])]
     if points and points[0][0] > 0:
-        points.insert(0, [0.0, 0.0])
+        points.insert(0, [0.0] * 4)
     rows.add(
         "duration",
         "purchase_journey",
@@ -67,15 +67,13 @@ def _purchase(context: Context, rows: Rows, found: list[dict[Any, Any]]) -> None
 
 
 def _curve(encoded: Any) -> list[list[float]]:
-    """Decoded points [days, share not yet ended], in order of time."""
+    """Decoded points [days, share not yet ended, low, high], in order of time."""
     try:
         points = json.loads(encoded) if isinstance(encoded, str) else []
     except ValueError:
         return []
-    known = [
-        [number(part[0]), number(part[1])] for part in points if isinstance(part, list) and len(part) > 1
-    ]
-    return sorted([a, b] for a, b in known if a is not None and b is not None)
+    known = [[number(figure) for figure in part] for part in points if isinstance(part, list)]
+    return sorted([f for f in part if f is not None] for part in known if len(part) == 4 and None not in part)
 
 
 def _thinned(points: list[list[float]]) -> list[list[float]]:

@@ -22,7 +22,7 @@ WORTH = """
 """
 COST = """
     SELECT channel, sum(spend) AS spend, sum(new_customers) AS new_customers
-    FROM kpis.attribution
+    FROM kpis.attribution_total
     WHERE model = $model
     GROUP BY channel
 """
@@ -34,7 +34,7 @@ def value(context: Context, rows: Rows) -> None:
     if not context.has("kpis.customer_value", "customers.customers"):
         return
     costs: dict[str, float] = {}
-    if context.has("kpis.attribution"):
+    if context.has("kpis.attribution_total"):
         for row in context.df(COST, model=context.config.cost_model).itertuples():
             spend, won = number(row.spend) or 0.0, number(row.new_customers) or 0.0
             if spend > 0 and won >= SUPPRESS:

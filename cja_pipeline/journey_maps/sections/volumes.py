@@ -16,12 +16,18 @@ TABLES = (
 
 
 def volumes(context: Context, rows: Rows) -> None:
-    """Four rows per stage: reached, go_on, open, leave. Nothing where the tables are missing."""
+    """Four rows per stage: reached, go_on, open, leave. Nothing where the tables are missing.
+
+    A stage that customers only pass, because nobody of the group can stop there (retention before the first
+    order), has the status ``passed``.
+    """
     if not context.has(*TABLES):
         return
     found = {int(row.place): row for row in context.model("volumes").itertuples()}
-    ends = {place: whole(found[place].customers) or 0 if place in found else 0 for place in range(1, 6)}
-    still = {place: whole(found[place].still_here) or 0 if place in found else 0 for place in range(1, 6)}
+    ends, still, stopped = (
+        {place: whole(getattr(found[place], name)) or 0 if place in found else 0 for place in range(1, 6)}
+        for name in ("customers", "still_here", "stopped")
+    )
     beyond = 0
     counts: dict[int, dict[str, int]] = {}
     for place in range(len(STAGES), 0, -1):
@@ -30,10 +36,12 @@ def volumes(context: Context, rows: Rows) -> None:
         counts[place]["reached"] = beyond
     hidden = 0 < beyond < SUPPRESS  # then even an empty stage would tell something about single people
     for place, stage in enumerate(STAGES, 1):
-        add_stage(rows, stage, counts[place], hidden=hidden)
+        add_stage(rows, stage, counts[place], hidden=hidden, passed=not stopped[place])
 
 
-def add_stage(rows: Rows, stage: str, counts: dict[str, int], *, hidden: bool = False) -> None:
+def add_stage(
+    rows: Rows, stage: str, counts: dict[str, int], *, hidden: bool = False, passed: bool = False
+) -> None:
     """The rows of one stage, small groups hidden so that they cannot be computed from the rest."""
     reached = counts["reached"]
     status = "suppressed" if hidden else size_status(reached) if reached else ""
@@ -41,6 +49,8 @@ def add_stage(rows: Rows, stage: str, counts: dict[str, int], *, hidden: bool = 
         for item in ("reached", "go_on", "open", "leave"):
             rows.add("volume", item, stage=stage, status="suppressed")
         return
+    if passed and reached:
+        status = "passed"
     rows.add("volume", "reached", stage=stage, value=float(reached), n=reached, share=1.0, status=status)
     parts = shown_parts({item: counts[item] for item in ("go_on", "open", "leave")})
     for item, (count, part_status) in parts.items():
