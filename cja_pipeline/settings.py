@@ -14,7 +14,6 @@ from pathlib import Path
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-
 PRIVATE = 0o077  # umask: folders 0700, files 0600
 
 

@@ -79,8 +79,8 @@ class Certificate:
                 f"Identifiers  {listed(self.identifiers)}",
                 f"Shared       {listed(self.kept_shared)} (used by other people too, and kept for them)",
                 f"For review   {self.left_for_review} records that were joined by likeness only, kept",
-                f"Landing      {listed(self.landed_records_removed)} (records taken or kept out, all erasures)",
-                f"Searched     {self.files_scanned} files ({self.bytes_scanned:,} bytes, decompressed as well), "
+                f"Landing      {listed(self.landed_records_removed)} (taken or kept out, all erasures)",
+                f"Searched     {self.files_scanned} files ({self.bytes_scanned:,} bytes, also decompressed), "
                 f"every cell of {self.tables_scanned} tables, for {self.patterns} spellings and hashes",
                 f"Found        {'nothing' if self.clean else 'RESIDUE, see below'}{found}",
                 "",

@@ -109,7 +109,8 @@ def erase(
 def rotate_key(as_json: bool) -> None:
     """Make every pseudonym anew under another key; customer ids stay.
 
-    Set CJA_SECRET_KEY to the new key and CJA_PREVIOUS_KEYS to the old one first. Example: cja privacy rotate-key
+    Set CJA_SECRET_KEY to the new key and CJA_PREVIOUS_KEYS to the old one first. Example: cja privacy
+    rotate-key
     """
     from cja_pipeline.console import print_json
     from cja_pipeline.privacy.rotate import RotationError, rotate
@@ -123,8 +124,8 @@ def rotate_key(as_json: bool) -> None:
         print_json(vars(rotated))
     else:
         click.echo(
-            f"Key {rotated.before} was replaced by {rotated.after}: {rotated.identifiers:,} identifiers were made "
-            f"anew, {rotated.customers:,} customer ids stayed."
+            f"Key {rotated.before} was replaced by {rotated.after}: {rotated.identifiers:,} identifiers "
+            f"were made anew, {rotated.customers:,} customer ids stayed."
         )
         if rotated.needed:
             click.echo(f"Keep in CJA_PREVIOUS_KEYS, for notes of erasures: key {', '.join(rotated.needed)}")

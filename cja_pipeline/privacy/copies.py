@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from cja_pipeline.journey_maps.atomic import write_atomically
 from cja_pipeline.settings import Settings
 
 FILE = "copies.jsonl"
@@ -24,12 +25,23 @@ class Copy:
 def note_copy(settings: Settings, copy: Copy) -> None:
     """Remember where a copy was written."""
     settings.privacy_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    line = json.dumps({"path": str(copy.path.resolve()), "table": copy.table, "form": copy.form})
+    line = _line(copy)
     path = settings.privacy_dir / FILE
     known = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     if line not in known:
         with path.open("a", encoding="utf-8") as file:
             file.write(line + "\n")
+
+
+def forget_copy(settings: Settings, copy: Copy) -> None:
+    """The copy is gone: forget where it was."""
+    kept = [one for one in noted_copies(settings) if one != copy]
+    lines = "".join(_line(one) + "\n" for one in kept)
+    write_atomically(settings.privacy_dir / FILE, lines.encode())
+
+
+def _line(copy: Copy) -> str:
+    return json.dumps({"path": str(copy.path.resolve()), "table": copy.table, "form": copy.form})
 
 
 def noted_copies(settings: Settings) -> list[Copy]:

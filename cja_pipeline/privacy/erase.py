@@ -47,14 +47,19 @@ def erase_people(settings: Settings) -> list[Certificate]:
 
     Empty if the run failed: its cause is in the log, the notes stay, and the next run goes on.
     """
+    works = pending(settings)
+    rebuild_rooms(settings, "erasure")
+    return [one for work in works if (one := read_certificate(settings, work)) is not None]
+
+
+def rebuild_rooms(settings: Settings, reason: str) -> bool:
+    """Run every room but the sources on what is landed; True if all went well."""
     from cja_pipeline.orchestration.jobs import REBUILD
     from cja_pipeline.orchestration.nightly import run_nights
 
-    works = pending(settings)
     days = [manifest.dt for folder in folders(settings.landing_dir) if (manifest := read_manifest(folder))]
     last = dt.date.fromisoformat(max(days))
-    run_nights(last, last, reason="erasure", job=REBUILD)
-    return [one for work in works if (one := read_certificate(settings, work)) is not None]
+    return run_nights(last, last, reason=reason, job=REBUILD)
 
 
 def read_certificate(settings: Settings, work: Work) -> Certificate | None:

@@ -1,4 +1,4 @@
-"""The end of an erasure: what no rebuild reaches is cleared, files are rewritten, and the absence is shown."""
+"""The end of an erasure: what no rebuild reaches is cleared, files are rewritten, absence is shown."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import sqlalchemy as sa
 from cja_pipeline.journey_maps.atomic import write_atomically
 from cja_pipeline.journey_maps.serving import open_engine
 from cja_pipeline.privacy.certificate import Certificate, write_certificate
+from cja_pipeline.privacy.copies import forget_copy, noted_copies
 from cja_pipeline.privacy.keys import Keys
 from cja_pipeline.privacy.person import recogniser
-from cja_pipeline.privacy.copies import noted_copies
 from cja_pipeline.privacy.scan import Residue, Scanner, scan_file, scan_files, scan_warehouse, spellings
 from cja_pipeline.privacy.suppress import read_suppression
 from cja_pipeline.privacy.sweep import sweep
@@ -29,8 +29,8 @@ RECORD_COLUMNS = ("record_key", "other_key")
 
 
 def finish_erasures(settings: Settings, wh: Warehouse) -> list[Certificate]:
-    """Finish every erasure that is under way, once the tables, the pages and the published database were made
-    anew without the people concerned; returns the certificates. May be killed and called again."""
+    """Finish every erasure that is under way, once the tables, the pages and the published database were
+    made anew without the people concerned; returns the certificates. May be killed and called again."""
     works = pending(settings)
     if not works:
         return []
@@ -107,7 +107,8 @@ def _clear_tables(wh: Warehouse, works: list[Work]) -> None:
     rows = wh.sql(
         "SELECT schema_name || '.' || '\"' || table_name || '\"', column_name FROM duckdb_columns() "
         "WHERE NOT internal AND column_name IN (SELECT unnest(?::VARCHAR[])) AND data_type = 'VARCHAR' "
-        "AND (schema_name, table_name) IN (SELECT (schema_name, table_name) FROM duckdb_tables()) ORDER BY ALL",
+        "AND (schema_name, table_name) IN (SELECT (schema_name, table_name) FROM duckdb_tables()) "
+        "ORDER BY ALL",
         [[*CUSTOMER_COLUMNS, *RECORD_COLUMNS]],
     ).fetchall()
     for place, column in rows:
@@ -155,6 +156,7 @@ def _clear_exports(settings: Settings, scanner: Scanner) -> None:
             continue
         if copy.table is None:
             copy.path.unlink()
+            forget_copy(settings, copy)
         else:
             export_tables(copy.path.parent, [copy.table], copy.form)
 

@@ -19,7 +19,7 @@ _TOKENS = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+|[A-Za-z0-9][\w.-]{5,}")
 
 
 class Visits(StrictModel):
-    """The fields of a web event that tell which visit of which device it belongs to, and who was logged in."""
+    """The fields of a web event that tell which visit of which device it is of, and who was logged in."""
 
     cookie: str
     visit: str
@@ -74,9 +74,12 @@ class Recogniser:
         known = self._normaliser.identifier(plain)
         return {(kind, sha256_hex(known))} if known else set()
 
-    def keys(self, ring: Keyring, kind: str, value: Any) -> set[str]:
-        """``kind:hash`` of every form of a value under one key."""
-        return {f"{name}:{ring.of_hash(name, digest)}" for name, digest in self.forms(kind, value)}
+    def notes(self, ring: Keyring, kind: str, value: Any) -> set[str]:
+        """``kind:hash`` of every form of a value, for a note of an erasure. These hashes are made for that
+        purpose alone: they cannot be joined with pseudonyms that were ever published."""
+        return {
+            f"{name}:{ring.of_hash(f'erased/{name}', digest)}" for name, digest in self.forms(kind, value)
+        }
 
 
 def tokens(raw: str) -> Iterator[str]:

@@ -1,4 +1,5 @@
-"""The keys of one installation: the current one makes pseudonyms, earlier ones still recognise erased people.
+"""The keys of one installation: the current one makes pseudonyms, earlier ones still recognise erased
+people.
 
 A key is named by a fingerprint, never shown. Rotating the key re-keys every pseudonym, but the note of an
 erasure holds hashes whose values are gone: it can be read only with the key that it was written with.

@@ -51,13 +51,13 @@ class Person:
     def whole(self) -> bool:
         return not self.review
 
-    def keys(self, keys: Keys, recogniser: Recogniser) -> list[str]:
+    def notes(self, keys: Keys, recogniser: Recogniser) -> list[str]:
         """The hashes by which the person is recognised from now on."""
         held: set[str] = set()
         for kind, value in [*self.own, *(("visit", key) for key in self.visits)]:
-            held |= recogniser.keys(keys.ring, kind, value)
+            held |= recogniser.notes(keys.ring, kind, value)
         for cookie in self.shared_cookies:
-            held |= recogniser.keys(keys.ring, "shared_cookie", cookie)
+            held |= recogniser.notes(keys.ring, "shared_cookie", cookie)
         return sorted(held)
 
 
@@ -176,19 +176,21 @@ def _held_by_others(
     ]
     by_hash: dict[str, set[Value]] = defaultdict(set)
     for value in mine:
-        for key in seen.keys(keys.ring, *value):
-            by_hash[key].add(value)
+        for kind, digest in seen.forms(*value):
+            by_hash[f"{kind}:{keys.ring.of_hash(kind, digest)}"].add(value)
     rows = wh.sql(
         "SELECT DISTINCT identifier_type || ':' || identifier_hash FROM customers.customer_identifiers "
-        "WHERE customer_id <> ? AND identifier_type || ':' || identifier_hash IN (SELECT unnest(?::VARCHAR[]))",
+        "WHERE customer_id <> ? "
+        "AND identifier_type || ':' || identifier_hash IN (SELECT unnest(?::VARCHAR[]))",
         [customer, list(by_hash)],
     ).fetchall()
     found = set().union(*(by_hash[row[0]] for row in rows)) if rows else set()
     plain = {value.strip().lower(): (kind, value) for kind, value in mine}
     rows = wh.sql(
         "SELECT DISTINCT lower(trim(value)) FROM ("
-        "SELECT contact_id, unnest([email, phone, mobile, login_id, loyalty_id]) AS value FROM validated.contacts"
-        ") AS said JOIN customers.identity_links AS l ON l.record_key = concat('contact:', said.contact_id) "
+        "SELECT contact_id, unnest([email, phone, mobile, login_id, loyalty_id]) AS value "
+        "FROM validated.contacts) AS said JOIN customers.identity_links AS l "
+        "ON l.record_key = concat('contact:', said.contact_id) "
         "WHERE l.customer_id <> ? AND lower(trim(value)) IN (SELECT unnest(?::VARCHAR[]))",
         [customer, list(plain)],
     ).fetchall()
@@ -198,8 +200,9 @@ def _held_by_others(
 def _owned_cookies(wh: Warehouse, person: Person) -> set[str]:
     """Devices on which nobody else ever logged in or ordered."""
     rows = wh.sql(
-        "SELECT visitor_id FROM customers.visitor_map m WHERE customer_id = ? AND rule IN ('sole', 'anonymous') "
-        "AND NOT EXISTS (SELECT 1 FROM customers.web_activity a WHERE a.visitor_key = m.visitor_key "
+        "SELECT visitor_id FROM customers.visitor_map m "
+        "WHERE customer_id = ? AND rule IN ('sole', 'anonymous') AND NOT EXISTS ("
+        "SELECT 1 FROM customers.web_activity a WHERE a.visitor_key = m.visitor_key "
         "AND a.customer_id <> m.customer_id)",
         [person.customer_id],
     ).fetchall()
@@ -210,7 +213,8 @@ def _visits(wh: Warehouse, person: Person) -> None:
     """The person's visits on devices that are not theirs alone."""
     own = [value for kind, value in person.own if kind == "cookie"]
     rows = wh.sql(
-        "SELECT DISTINCT e.visitor_id, e.ga_session_id, CASE WHEN e.ga_session_id IS NULL THEN epoch_us(e.occurred_at) END "
+        "SELECT DISTINCT e.visitor_id, e.ga_session_id, "
+        "CASE WHEN e.ga_session_id IS NULL THEN epoch_us(e.occurred_at) END "
         "FROM customers.web_activity a JOIN validated.web_events e USING (event_id) "
         "WHERE a.customer_id = ? AND e.visitor_id NOT IN (SELECT unnest(?::VARCHAR[])) ORDER BY ALL",
         [person.customer_id, own or [""]],

@@ -1,7 +1,7 @@
 """The record of processing (GDPR Art. 30): which personal data, what for, where, for how long.
 
-Facts about the company come from ``privacy.yml``, everything else from the tags of the declared columns, so the
-record cannot fall behind the tables.
+Facts about the company come from ``privacy.yml``, everything else from the tags of the declared columns, so
+the record cannot fall behind the tables.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""Limits of age, enforced every night in the landing first, so that the tables follow by being loaded again.
+"""Limits of age, enforced every night in the landing first, so that the tables follow by being loaded
+again.
 
-A landed day beyond the limit is emptied; its manifest stays and says how many records were removed. Streams of
-changes lose superseded versions, and records that ended before the limit; the newest version of what still
-exists stays. A backfill of older days lands them and loses them again in the same night.
+A landed day beyond the limit is emptied; its manifest stays and says how many records were removed. Streams
+of changes lose superseded versions, and records that ended before the limit; the newest version of what
+still exists stays. A backfill of older days lands them and loses them again in the same night.
 """
 
 from __future__ import annotations

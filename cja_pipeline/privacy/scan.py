@@ -1,8 +1,8 @@
 """Looking for what should be gone: every file, decompressed, and every cell of every table.
 
-A pattern is one spelling of one identifier: as written, lower case, URL-encoded, JSON-escaped, its MD5, SHA-1 and
-SHA-256, and its keyed hashes. Short values are looked for as whole cells or words only, long ones anywhere in the
-bytes, so that database pages and logs count as well.
+A pattern is one spelling of one identifier: as written, lower case, URL-encoded, JSON-escaped, its MD5,
+SHA-1 and SHA-256, and its keyed hashes. Short values are looked for as whole cells or words only, long ones
+anywhere in the bytes, so that database pages and logs count as well.
 """
 
 from __future__ import annotations

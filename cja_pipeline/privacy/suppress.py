@@ -1,7 +1,7 @@
 """Keeping erased people out: what of a vendor's answer may be landed.
 
-A record with an identifier that was an erased person's alone is dropped. A record of somebody else that names
-such an identifier (a referral code, a recycled phone number) keeps everything but that field.
+A record with an identifier that was an erased person's alone is dropped. A record of somebody else that
+names such an identifier (a referral code, a recycled phone number) keeps everything but that field.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Suppression:
         found = self._known.get((kind, value), _UNKNOWN)
         if found is _UNKNOWN:
             found = any(
-                not hashes.isdisjoint(self._recogniser.keys(ring, kind, value))
+                not hashes.isdisjoint(self._recogniser.notes(ring, kind, value))
                 for ring, hashes in self._groups.values()
             )
             self._known[kind, value] = bool(found)

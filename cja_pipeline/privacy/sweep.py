@@ -1,7 +1,8 @@
 """Clearing the landing of erased people: files are rewritten, folders swapped as a whole, counts adjusted.
 
-A folder's manifest carries the mark of the erasures it was cleared of. Every load sweeps first, so a folder that
-was landed before an erasure, missed by a crash, or put back from a backup is cleared before it is read.
+A folder's manifest carries the mark of the erasures it was cleared of. Every load sweeps first, so a folder
+that was landed before an erasure, missed by a crash, or put back from a backup is cleared before it is
+read.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 
 from cja_pipeline.privacy.suppress import Suppression, parsed, text_of
 from cja_pipeline.sources.landing import REJECTED, Folder, exclusive, recover, replace_manifest
-from cja_pipeline.sources.manifest import LandedFile, Manifest, folders, read_manifest, sha256_of
+from cja_pipeline.sources.manifest import LandedFile, folders, read_manifest, sha256_of
 from cja_pipeline.sources.records import LinesFile, line_of
 
 Judge = Callable[[Any], Any]

@@ -1,7 +1,8 @@
 """``decisions/erased.jsonl``: who must not come back, as keyed hashes only.
 
 One line per erasure: its id, the name of the key, the time, and the hashes of every identifier that was the
-person's alone. The file is read by every pull and load; it holds nothing that could be read without the key.
+person's alone. The file is read by every pull and load; it holds nothing that could be read without the
+key.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Erasures under way: what is still to be done survives a crash, and is gone when it is done.
 
-A work file (owner-readable) names the person in plain for as long as the erasure takes, because only then can be
-shown that nothing is left. It is written before anything else and removed after the certificate.
+A work file (owner-readable) names the person in plain for as long as the erasure takes, because only then
+can be shown that nothing is left. It is written before anything else and removed after the certificate.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def begin(settings: Settings, keys: Keys, person: Person, *, reason: str, quotes
         review=len(person.review),
         values=person.own,
         shared=shared,
-        keys=person.keys(keys, recogniser()),
+        keys=person.notes(keys, recogniser()),
         quotes=quotes,
     )
     settings.privacy_dir.mkdir(parents=True, exist_ok=True, mode=0o700)

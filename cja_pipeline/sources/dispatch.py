@@ -40,7 +40,8 @@ def pull(
 
     Trailing days are restated as the source's entry says; days are those of `time_zone` (default: the
     shop's). `world` is the simulated world's folder, needed for ``mock://`` sources only; `transport`
-    replaces the network; `suppression` keeps erased people out. The same arguments and vendor state give the same bytes in `landing`.
+    replaces the network; `suppression` keeps erased people out. The same arguments and vendor state give the
+    same bytes in `landing`.
 
     Returns one report per stream. Raises, after landing what could be landed: ShrunkError if days were held
     back because far fewer rows were offered, PullError if streams failed; at once AuthError, QuotaExhausted,

@@ -199,8 +199,8 @@ def _count_lines(path: Path) -> int:
 
 
 def _put_aside(folder: Folder, file: Path, item: StoredObject, reason: str) -> None:
-    """Keep an unreadable file, as received, in ``rejected/``; it counts as one rejected row. One that names an
-    erased person is not kept."""
+    """Keep an unreadable file, as received, in ``rejected/``; it counts as one rejected row. One that names
+    an erased person is not kept."""
     if folder.suppression:
         from cja_pipeline.privacy.suppress import text_of
 
