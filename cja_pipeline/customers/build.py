@@ -12,9 +12,12 @@ from cja_pipeline.warehouse import Warehouse
 
 
 def build_sessions(wh: Warehouse) -> int:
-    """Visits and their channels (web_activity, channel_map, consent_denied, sessions); returns the visits."""
+    """Visits and their channels (web_activity, channel_map, sessions) and what has no consent; returns the
+    visits."""
+    wh.build("customers.consent_spells")
     wh.build("customers.web_activity")
     wh.build("customers.consent_denied")
+    wh.build("customers.consent_excluded")
     build_channel_map(wh)
     return wh.build("customers.sessions")
 

@@ -1,5 +1,5 @@
 -- The one event log: every contact between a customer and the shop, in order, with its journey stage.
--- Page noise, machines and what cannot be tied to a customer stay out.
+-- Page noise, machines, what cannot be tied to a customer and what had no consent when it happened stay out.
 with web_steps as (
     select
         concat('web:', a.event_id) as touchpoint_id,
@@ -48,6 +48,16 @@ mails as (
     join config.touchpoint_rules r on r.source = 'email' and r.event = e.event_type
     join customers.identity_links l on l.kind = 'profile' and l.record_key = concat('profile:', e.profile_id)
     where not coalesce(e.is_machine_open, false)
+        -- opens and clicks are observed: they need consent at that moment
+        and not (
+            e.event_type in ('opened', 'clicked')
+            and exists (
+                select 1
+                from customers.consent_spells w
+                where w.customer_id = l.customer_id and w.purpose = 'analytics' and not w.granted
+                    and e.occurred_at >= w.from_at and e.occurred_at < w.until_at
+            )
+        )
 ),
 said as (
     select

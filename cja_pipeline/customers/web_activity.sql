@@ -1,7 +1,8 @@
 -- Cut each device's events into visits and give every visit its customer.
 --
 -- A pause longer than the timeout starts a new visit; midnight and campaigns do not. A visit that never pauses
--- is cut every `session_cap_hours` after its start. Events without a device (no consent) stay out.
+-- is cut every `session_cap_hours` after its start. Events without a device (no consent) stay out, and so does
+-- what a customer did on a device after withdrawing consent.
 -- A visit with a login belongs to the customer who logged in (most login events, then the earliest); any other
 -- visit belongs to the owner of the device.
 -- The windows run on few columns and the rest is joined afterwards: half the work of sorting whole rows.
@@ -139,3 +140,10 @@ select
 from parts s
 join owned o on o.visitor_id = s.visitor_id and o.run_at = s.run_at and o.part = s.part
 join validated.web_events e on e.event_id = s.event_id
+where coalesce(e.consent_analytics, true)
+    and not exists (
+        select 1
+        from customers.consent_spells w
+        where w.customer_id = o.customer_id and w.purpose = 'analytics' and not w.granted
+            and e.occurred_at >= w.from_at and e.occurred_at < w.until_at
+    )

@@ -15,7 +15,13 @@ GROUP = "5_journey_maps"
 def journey_map_assets() -> list[dg.AssetsDefinition]:
     """The scorecard, the map with its page, and the tables a BI tool reads."""
 
-    def drawn(*tables: str, deps: list[str], kinds: frozenset[str], show_columns: bool = True):  # type: ignore[no-untyped-def]
+    def drawn(  # type: ignore[no-untyped-def]
+        *tables: str,
+        deps: list[str],
+        kinds: frozenset[str],
+        show_columns: bool = True,
+        own_checks: dict[str, str] | None = None,
+    ):
         return room_asset(
             GROUP,
             show_columns=show_columns,
@@ -24,6 +30,7 @@ def journey_map_assets() -> list[dg.AssetsDefinition]:
             kinds=set(kinds),
             owner="team:customer-experience",
             fresh=fresh_by_six(),
+            own_checks=own_checks,
         )
 
     @drawn("scorecard", deps=["findings"], kinds=frozenset({"duckdb", "dashboard"}), show_columns=False)
@@ -62,4 +69,34 @@ def journey_map_assets() -> list[dg.AssetsDefinition]:
         rows = publish_tonight(warehouse, get_settings())
         return Report(metadata={f"rows_{name}": count for name, count in rows.items()})
 
-    return [scorecard, journey_map, published]
+    @drawn(
+        deps=["published"],
+        kinds=frozenset({"python", "report"}),
+        own_checks={"nothing_left": "After an erasure no file and no table names the person."},
+    )
+    def privacy(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
+        """What is held about people, for how long, and who left.
+
+        Draws the record of processing, enforces limits of age, and finishes erasures with a certificate.
+        """
+        from cja_pipeline.privacy.night import finish_night
+
+        found = finish_night(get_settings(), warehouse)
+        base = (get_settings().report_base_url or "/reports").rstrip("/")
+        return Report(
+            rows=found.erased,
+            metadata={
+                "record_of_processing": dg.MetadataValue.url(f"{base}/latest/processing.html"),
+                "erasures_finished": found.erased,
+                "places_with_residue": found.residue,
+            },
+            checks=[
+                dg.AssetCheckResult(
+                    check_name="nothing_left",
+                    passed=found.residue == 0,
+                    metadata={"places_with_residue": found.residue},
+                )
+            ],
+        )
+
+    return [scorecard, journey_map, published, privacy]

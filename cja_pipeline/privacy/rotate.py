@@ -53,7 +53,7 @@ def check_key(settings: Settings) -> None:
         _note(settings, now)
     elif before != now:
         raise RotationError(
-            f"CJA_SECRET_KEY is the key {now}, the tables were made with {before}. Put that key back, or make "
+            f"CJA_SECRET_KEY is the key {now}, the tables were made with {before}. Put it back, or make "
             "the change on purpose: CJA_PREVIOUS_KEYS holds the old key, then `cja privacy rotate-key`."
         )
 

@@ -35,6 +35,11 @@ RECORDS = """
         sum(quarantined) AS quarantined
     FROM quality.ledger
 """
+CONSENT = """
+    SELECT sum(excluded), sum(events)
+    FROM customers.consent_excluded
+    WHERE business_date BETWEEN $first_day AND $last_day
+"""
 SOURCES = """
     SELECT source, max(day) AS newest, max(as_of) AS as_of
     FROM quality.ledger
@@ -44,7 +49,8 @@ SOURCES = """
 
 
 def health(context: Context, rows: Rows) -> None:
-    """Rows `refreshed`, `sources`, `checks`, `records`, `quarantine`; a banner where something is wrong."""
+    """Rows `refreshed`, `sources`, `checks`, `records`, `quarantine`, the note `limit/consent`; a banner where
+    something is wrong."""
     banners: list[str] = []
     refreshed = context.run.get("as_of")
     if context.has("quality.ledger"):
@@ -52,6 +58,8 @@ def health(context: Context, rows: Rows) -> None:
         _records(context, rows, banners)
     if context.has("quality.results"):
         _checks(context, rows, banners)
+    if context.has("customers.consent_excluded"):
+        _consent(context, rows)
     if isinstance(refreshed, dt.datetime):
         aware = refreshed if refreshed.tzinfo else refreshed.replace(tzinfo=dt.UTC)
         local = aware.astimezone(ZoneInfo(context.time_zone)).replace(tzinfo=None, second=0, microsecond=0)
@@ -87,6 +95,16 @@ def _records(context: Context, rows: Rows, banners: list[str]) -> None:
     if accounted < offered:
         lost = context.words.formats.number(offered - accounted)
         banners.append(context.words("health.lost", n=lost))
+
+
+def _consent(context: Context, rows: Rows) -> None:
+    """How much was seen and left out, because nobody had agreed to it being analysed."""
+    days = {"first_day": context.first_day, "last_day": context.last_day}
+    excluded, events = (number(value) for value in context.wh.sql(CONSENT, days).fetchall()[0])
+    if events:
+        form, share = context.words.formats, (excluded or 0.0) / events
+        text = context.words("health.consent", share=form.percent(share), n=form.number(events))
+        rows.add("note", "limit/consent", value=excluded, share=share, text=text)
 
 
 def _checks(context: Context, rows: Rows, banners: list[str]) -> None:
