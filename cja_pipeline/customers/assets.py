@@ -1,5 +1,8 @@
 """3_customer_view: one customer, one event log."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import dagster as dg
 
 from cja_pipeline.orchestration.rooms import Report, room_asset
@@ -36,13 +39,14 @@ def customer_assets() -> list[dg.AssetsDefinition]:
     def identity(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
         """Which cookies, logins and addresses are one person.
 
-        Exact identifiers only; junk values never link; devices never merge people.
+        Every pair of like records is scored; a CRM key or a login decides alone; devices never merge people.
         """
         from cja_pipeline.customers.config import config_tables
         from cja_pipeline.customers.identity import resolve_warehouse
 
         config_tables(warehouse)
-        return Report(metadata=resolve_warehouse(warehouse, get_settings().hmac_key()))
+        settings = get_settings()
+        return Report(metadata=resolve_warehouse(warehouse, settings.hmac_key(), home=settings.home))
 
     @view("sessions", deps=["identity"])
     def sessions(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
@@ -56,8 +60,11 @@ def customer_assets() -> list[dg.AssetsDefinition]:
     def orders(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
         """Orders of each customer, web, store and phone."""
         from cja_pipeline.customers.build import build_orders
+        from cja_pipeline.quality.waterfall import build_waterfall
 
-        build_orders(warehouse)
+        with _books(context, warehouse, "customers.orders"):
+            build_orders(warehouse)
+            build_waterfall(warehouse)
         return Report()
 
     @view(
@@ -75,22 +82,22 @@ def customer_assets() -> list[dg.AssetsDefinition]:
     @view("media", deps=["identity"])
     def media(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
         """What we showed, sent and spent, per campaign and day."""
-        return _build(warehouse, "media")
+        return _build(context, warehouse, "media")
 
     @view("touchpoints", deps=["orders", "feedback"])
     def touchpoints(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
         """The one event log: every contact with a customer."""
-        return _build(warehouse, "touchpoints")
+        return _build(context, warehouse, "touchpoints")
 
     @view("stage_spells", deps=["touchpoints"])
     def stage_spells(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
         """When each customer was in which journey stage."""
-        return _build(warehouse, "stage_spells")
+        return _build(context, warehouse, "stage_spells")
 
     @view("customers", deps=["stage_spells"])
     def customers(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
         """One row per customer: the golden record."""
-        return _build(warehouse, "customers")
+        return _build(context, warehouse, "customers")
 
     @room_asset(
         GROUP,
@@ -112,6 +119,17 @@ def customer_assets() -> list[dg.AssetsDefinition]:
     return [identity, sessions, orders, feedback, media, touchpoints, stage_spells, customers, customer_value]
 
 
-def _build(warehouse: Warehouse, name: str) -> Report:
-    warehouse.build(f"customers.{name}")
+def _build(context: dg.AssetExecutionContext, warehouse: Warehouse, name: str) -> Report:
+    with _books(context, warehouse, f"customers.{name}"):
+        warehouse.build(f"customers.{name}")
     return Report()
+
+
+@contextmanager
+def _books(context: dg.AssetExecutionContext, warehouse: Warehouse, table: str) -> Iterator[None]:
+    """One transaction for a table and the ledger of the rows that went into it."""
+    from cja_pipeline.quality.hops import close_books
+
+    with warehouse.transaction():
+        yield
+        close_books(warehouse, table, context.run.run_id)

@@ -191,10 +191,44 @@ class BirthDateRules(StrictModel):
     most_share: float = Field(0.005, gt=0, le=1)
 
 
+class CandidateRules(StrictModel):
+    """How many pairs of records may be compared."""
+
+    pairs_per_record: float = Field(gt=0)
+    pairs_at_least: int = Field(ge=1)
+
+
+class ScoringRules(StrictModel):
+    """Weights are in bits: 0 is even odds, every bit doubles them."""
+
+    threshold_bits: float
+    kept_bits: float
+
+    @model_validator(mode="after")
+    def _keeps_what_it_uses(self) -> ScoringRules:
+        if self.kept_bits > self.threshold_bits:
+            raise ValueError("expected kept_bits <= threshold_bits: pairs in use must be kept")
+        return self
+
+
+class TrainingRules(StrictModel):
+    """When the data are no longer those that the model was learnt from."""
+
+    precision_change: float = Field(gt=0, le=1)
+    names_change: float = Field(gt=0, le=1)
+    filled_change: float = Field(gt=0, le=1)
+    records_factor: float = Field(gt=1)
+    records_at_least: int = Field(ge=1)
+
+
 class Identity(StrictModel):
     """``identity.yml``: identifiers, junk values and guard rails."""
 
     identifiers: dict[Literal["crm_id", "login_id", "loyalty_id", "email", "phone"], IdentifierRule]
+    most_records: int = Field(ge=2)
+    candidates: CandidateRules
+    scoring: ScoringRules
+    training: TrainingRules
     crm_duplicates: Literal["never", "same_name"] = "never"
     devices: DeviceRules
     email: EmailRules

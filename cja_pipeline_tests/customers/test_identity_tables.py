@@ -18,8 +18,10 @@ IDENTITY_TABLES = (
     "identity_links",
     "visitor_map",
     "customer_identifiers",
-    "identity_evidence",
     "identity_log",
+    "identity_edges",
+    "identity_values",
+    "identity_pairs",
 )
 
 
@@ -81,16 +83,20 @@ def test_orders_tell_whose_device_it_is() -> None:
 
 
 def test_attach_is_by_share_of_evidence() -> None:
-    devices = pd.DataFrame({"visitor_id": ["a", "b", "c"], "is_bot": False})
-    evidence = pd.DataFrame(
-        {"visitor_id": ["a", "a", "b", "b"], "label": [1, 2, 1, 2], "weight": [8, 2, 79, 21]}
-    )
-    found = attach(devices, evidence, identity().devices).set_index("visitor_id")
-    assert found["rule"].to_dict() == {"a": "dominant", "b": "shared", "c": "anonymous"}
-    assert found.loc["a", "share"] == 0.8
-    assert found["label"].to_dict() == {"a": 1, "b": -1, "c": -1}
-    tries = pd.DataFrame({"logins": [20, 21, 301], "logins_per_hour": [20, 21, 1]})
-    assert is_bot(tries, identity().devices).tolist() == [False, True, True]
+    with Warehouse(":memory:") as wh:
+        wh.execute("CREATE TEMP TABLE devices AS SELECT unnest(['a', 'b', 'c']) AS visitor_id, false is_bot")
+        wh.execute(
+            "CREATE TEMP TABLE votes AS SELECT * FROM (VALUES ('a', 1, 8), ('a', 2, 2), ('b', 1, 79),"
+            " ('b', 2, 21)) AS v (visitor_id, label, weight)"
+        )
+        attach(wh, identity().devices)
+        found = wh.df("SELECT * FROM owners").set_index("visitor_id").sort_index()
+        assert found["rule"].to_dict() == {"a": "dominant", "b": "shared", "c": "anonymous"}
+        assert found.loc["a", "share"] == 0.8
+        assert found["label"].fillna(-1).to_dict() == {"a": 1, "b": -1, "c": -1}
+        tries = "SELECT {} FROM (VALUES (20, 20), (21, 21), (301, 1)) AS v (logins, logins_per_hour)"
+        bots = wh.sql(tries.format(is_bot(identity().devices))).fetchall()
+        assert [row[0] for row in bots] == [False, True, True]
 
 
 def test_second_run_changes_nothing() -> None:
@@ -233,10 +239,10 @@ def test_evidence_tells_why_and_why_not() -> None:
     )
     resolve_warehouse(wh, SECRET)
     rows = wh.sql(
-        "SELECT record_key, other_key, identifier_type, accepted, reason "
-        "FROM customers.identity_evidence ORDER BY 1"
+        "SELECT least(record_key, other_key), greatest(record_key, other_key), rule, weight > 0, verdict, "
+        "reason FROM customers.identity_edges ORDER BY 1"
     ).fetchall()
     assert rows == [
-        ("contact:3", "contact:2", "email", False, "different CRM ids"),
-        ("survey:s1", "contact:1", "email", True, "same value"),
+        ("contact:1", "survey:s1", "score", True, "accepted", None),
+        ("contact:2", "contact:3", "score", True, "refused", "different CRM ids"),
     ]

@@ -84,7 +84,7 @@ def test_duplicate_crm_records_join_if_the_shop_says_so() -> None:
     frame = pd.DataFrame(
         [
             {"record_id": "a", "crm_id": "1", **anna},
-            {"record_id": "b", "crm_id": "2", **anna, "birth_date": None},
+            {"record_id": "b", "crm_id": "2", **anna, "birth_date": "1985-03-04"},
             {"record_id": "c", "crm_id": "3", **anna, "birth_date": "1951-12-20"},
             {"record_id": "d", "crm_id": "4", "email": "anna@web.de"},
             {"record_id": "e", "crm_id": "5", **anna, "last_name": "Schulz"},
@@ -124,11 +124,13 @@ def test_recycled_number_does_not_bridge_people() -> None:
 
 def test_nameless_bridge_is_refused() -> None:
     # the middle record has the address of one and the number of the other
-    assert groups(
+    found = groups(
         {"crm_id": "1", "email": "anna@web.de", "first_name": "Anna"},
         {"email": "anna@web.de", "phone": "0171 2345678"},
         {"crm_id": "2", "phone": "0171 2345678", "first_name": "Bert"},
-    ) == [{"a", "b"}, {"c"}]
+    )
+    assert len(found) == 2
+    assert not any({"a", "c"} <= one for one in found)
 
 
 def test_address_of_too_many_people_joins_nobody() -> None:
@@ -177,7 +179,7 @@ def test_identifiers_read_as_numbers() -> None:
     )
     found = resolve(frame, secret=SECRET)
     assert found["customer_id"].tolist()[0] == found["customer_id"].tolist()[2]
-    assert found["rule"].tolist() == ["identifiers", "alone", "identifiers"]
+    assert found["rule"].tolist() == ["linked", "alone", "linked"]
 
 
 def test_bad_input_is_named() -> None:

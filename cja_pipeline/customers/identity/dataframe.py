@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-from typing import TYPE_CHECKING, Literal
+import datetime as dt
+from typing import TYPE_CHECKING
 
 from cja_pipeline.customers import config
-from cja_pipeline.customers.identity.deterministic import Clusters, cluster
 from cja_pipeline.customers.identity.devices import attach
+from cja_pipeline.customers.identity.intake import RECORD_COLUMNS
 from cja_pipeline.customers.identity.keys import Keyring
-from cja_pipeline.customers.identity.prepare import Prepared, prepare
+from cja_pipeline.customers.identity.normalise import text
+from cja_pipeline.customers.identity.scored.model import Model, current
+from cja_pipeline.customers.identity.update import learn, update
+from cja_pipeline.warehouse import Warehouse
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Method = Literal["deterministic", "scored", "auto"]
-ENOUGH_NAMES = 0.5  # share of records with a full name from which scoring has something to work with
+EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001  times of a run do not matter here
 
 
 def resolve(
@@ -23,7 +25,7 @@ def resolve(
     *,
     rules: config.Identity | None = None,
     secret: bytes | None = None,
-    method: Method = "deterministic",
+    model: Model | None = None,
 ) -> pd.DataFrame:
     """Find the records that belong to one person.
 
@@ -31,23 +33,20 @@ def resolve(
         records: one row per record. `record_id` (distinct) is required; any of these columns is used: source,
             crm_id, merged_crm_ids (other CRM ids of the same person, joined by ``;``), login_id, loyalty_id,
             email, email_sha256 (hexadecimal digest of the lower-case address), phone, mobile, first_name,
-            last_name, birth_date, country (two letters, reads phone numbers without a country code),
-            visitor_id (cookie or device), first_seen_at, last_seen_at; scoring also uses address, postcode
-            and city. Missing values are None or NaN.
+            last_name, birth_date, address, postcode, city, country (two letters, reads phone numbers without
+            a country code), visitor_id (cookie or device). Missing values are None or NaN.
         rules: default ``identity.yml``.
         secret: key of the ids; default the installation's `CJA_SECRET_KEY`.
-        method: ``deterministic`` joins by exact identifiers; ``scored`` also by likeness of names, birth
-            dates and addresses, with weights learnt from the table (needs the package splink); ``auto``
-            scores where most records have full names and splink is installed.
+        model: what a pair of records weighs; default: learnt from the table, or the shipped one if the table
+            is too small (``training.records_at_least``) to learn from.
 
     Returns:
-        One row per record in the order given: record_id, customer_id, rule (``identifiers``: shares a usable
-        value with another record; ``device``: attached through its cookie; ``alone``), size (records of the
-        customer). The ids depend on the secret and on the first record of each customer only.
+        One row per record in the order given: record_id, customer_id, rule (``linked``: with another record;
+        ``device``: attached through its cookie; ``alone``), size (records of the customer). The ids depend on
+        the secret and on the first record of each customer only.
 
     Raises:
         ValueError: record_id is missing, empty or repeated; the message names the column and the row.
-        ModuleNotFoundError: method ``scored`` without splink.
     """
     import pandas as pd
 
@@ -55,66 +54,72 @@ def resolve(
 
     keyring = Keyring(secret or get_settings().hmac_key())
     rules = rules or config.identity()
-    prepared = prepare(records, rules, keyring)
-    if prepared.people.empty:
-        empty = pd.DataFrame({"record_id": [], "customer_id": [], "rule": [], "size": []})
-        empty.attrs["method"] = method
-        return empty
-    method = _chosen(method, prepared)
-    labels = pd.Series(_clusters(records, prepared, rules, method).labels)
-    by_device = _attached(prepared.people, prepared.identifiers, labels, rules)
-    labels = by_device.fillna(labels).astype("int64")
-    anchors = prepared.people.assign(label=labels).groupby("label")["record_id"].min()
+    frame = person_rows(records)
+    with Warehouse(":memory:") as wh:
+        wh.connection.register("given_records", frame)
+        select = f"SELECT {', '.join(RECORD_COLUMNS)} FROM given_records"
+        if model is None:
+            big = len(frame) >= rules.training.records_at_least
+            model = learn(wh, select, rules, keyring) if big else current(None)
+        update(wh, select, rules, keyring, model, EPOCH)
+        found = _labels(wh, rules)
+    anchors = found.groupby("label")["record_id"].min()
     ids = anchors.map(lambda anchor: keyring.customer_id(f"record:{anchor}"))
-    size = labels.map(labels.value_counts())
-    found = pd.DataFrame(
-        {
-            "record_id": prepared.people["record_id"],
-            "customer_id": labels.map(ids),
-            "rule": by_device.notna().map({True: "device", False: "identifiers"}).where(size > 1, "alone"),
-            "size": size,
-        }
+    size = found["label"].map(found["label"].value_counts())
+    rule = pd.Series("linked", index=found.index).mask(found["by_device"], "device").mask(size <= 1, "alone")
+    told = found[["record_id"]].assign(
+        customer_id=found["label"].map(ids).astype(object),
+        rule=rule.astype(object),
+        size=size.astype("int64"),
     )
-    order = records["record_id"].astype(str)
-    found = found.set_index("record_id").loc[order].reset_index()
-    found.attrs["method"] = method
-    return found
+    return told.set_index("record_id").loc[frame["record_key"]].reset_index()
 
 
-def _chosen(method: Method, prepared: Prepared) -> Method:
-    if method != "auto":
-        return method
-    names = prepared.people[["first_name", "last_name"]].notna().all(axis=1)
-    return "scored" if names.mean() >= ENOUGH_NAMES and find_spec("splink") else "deterministic"
-
-
-def _clusters(records: pd.DataFrame, prepared: Prepared, rules: config.Identity, method: Method) -> Clusters:
-    if method == "deterministic":
-        return cluster(prepared, rules)
-    from cja_pipeline.customers.identity.scored.cluster import cluster_scored
-
-    return cluster_scored(records, prepared, rules)[0]
-
-
-def _attached(
-    people: pd.DataFrame, identifiers: pd.DataFrame, labels: pd.Series, rules: config.Identity
-) -> pd.Series:
-    """Label that a record without identifiers gets through its device, else null."""
+def person_rows(records: pd.DataFrame) -> pd.DataFrame:
+    """The columns of `intake` as text, missing ones empty, with record_id checked; plus visitor_id."""
     import pandas as pd
 
-    has_cookie = people["visitor_id"].notna()
-    identified = people.index.isin(identifiers["row"])
-    found = pd.Series(float("nan"), index=people.index)
-    if not has_cookie.any():
-        return found
-    seen = people[has_cookie]
-    evidence = pd.DataFrame({"visitor_id": people["visitor_id"], "label": labels, "weight": 1})
-    devices = pd.DataFrame({"visitor_id": sorted(seen["visitor_id"].unique()), "is_bot": False})
-    owners = attach(devices, evidence[has_cookie & identified], rules.devices)
-    # what nobody owns is one anonymous customer per device
-    anonymous = pd.Series(range(len(owners)), index=owners.index) + int(labels.max()) + 1
-    owner = owners["label"].where(owners["label"] >= 0, anonymous)
-    owner.index = pd.Index(owners["visitor_id"])
-    cookie_only = has_cookie & ~identified
-    found[cookie_only] = people.loc[cookie_only, "visitor_id"].map(owner).astype(float)
-    return found
+    if "record_id" not in records.columns:
+        raise ValueError("column record_id is missing; expected one distinct id per row")
+    wanted = [*RECORD_COLUMNS[1:], "visitor_id"]
+    frame = records.reindex(columns=["record_id", *wanted]).rename(columns={"record_id": "record_key"})
+    for column in frame.columns:
+        codes, distinct = pd.factorize(frame[column], use_na_sentinel=True)
+        plain = pd.Series([*(text(value) for value in distinct.tolist()), None], dtype=object).to_numpy()
+        frame[column] = plain[codes]
+    empty = frame["record_key"].isna()
+    if empty.any():
+        raise ValueError(f"column record_id is empty in row {int(empty.to_numpy().argmax()) + 1}")
+    repeated = frame["record_key"].duplicated()
+    if repeated.any():
+        raise ValueError(
+            f"column record_id repeats a value in row {int(repeated.to_numpy().argmax()) + 1}"
+            f" ({int(repeated.sum())} repeated rows in all)"
+        )
+    return frame.assign(kind="record", source=frame["source"].fillna("table"))
+
+
+def _labels(wh: Warehouse, rules: config.Identity) -> pd.DataFrame:
+    """record_id, label, by_device: records that carry nothing but a cookie go with its owner."""
+    wh.execute(
+        "CREATE OR REPLACE TEMP TABLE cookies AS SELECT g.record_key, g.visitor_id, c.cluster AS label,"
+        " (c.node IN (SELECT node FROM customers.identity_keys)) AS identified FROM given_records g"
+        " JOIN customers.identity_records r USING (record_key) JOIN customers.identity_clusters c USING"
+        " (node)"
+    )
+    wh.execute(
+        "CREATE OR REPLACE TEMP TABLE devices AS SELECT DISTINCT visitor_id, false AS is_bot FROM cookies"
+        " WHERE visitor_id IS NOT NULL"
+    )
+    wh.execute(
+        "CREATE OR REPLACE TEMP TABLE votes AS SELECT visitor_id, label, 1 AS weight FROM cookies"
+        " WHERE visitor_id IS NOT NULL AND identified"
+    )
+    attach(wh, rules.devices)
+    return wh.df(
+        "SELECT c.record_key AS record_id, o.visitor_id IS NOT NULL AS by_device,"
+        # what nobody owns is one anonymous customer per device
+        " CASE WHEN o.visitor_id IS NULL THEN c.label ELSE coalesce(o.label,"
+        " min(c.label) OVER (PARTITION BY o.visitor_id)) END AS label FROM cookies c"
+        " LEFT JOIN owners o ON o.visitor_id = c.visitor_id AND NOT c.identified ORDER BY record_id"
+    )

@@ -8,56 +8,35 @@ customer who logged in. Machines that try passwords give evidence of nothing.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from cja_pipeline.customers.config import DeviceRules
-
-if TYPE_CHECKING:
-    import pandas as pd
+from cja_pipeline.warehouse import Warehouse
 
 RULES = ("sole", "dominant", "shared", "bot", "anonymous")
 
 
-def is_bot(devices: pd.DataFrame, rules: DeviceRules) -> pd.Series:
-    """Whether each device tries passwords, from its columns logins and logins_per_hour (the highest)."""
-    return (devices["logins_per_hour"] > rules.bot_logins_per_hour) | (devices["logins"] > rules.bot_logins)
+def is_bot(rules: DeviceRules) -> str:
+    """SQL condition: this device tries passwords, from its logins and logins_per_hour (the highest)."""
+    return f"(logins_per_hour > {rules.bot_logins_per_hour} OR logins > {rules.bot_logins})"
 
 
-def attach(devices: pd.DataFrame, evidence: pd.DataFrame, rules: DeviceRules) -> pd.DataFrame:
-    """Attach devices to customers.
+def attach(wh: Warehouse, rules: DeviceRules) -> None:
+    """Attach devices to people; leaves the temporary table `owners`.
 
-    Args:
-        devices: visitor_id (distinct), is_bot.
-        evidence: visitor_id, label (customer number), weight (visits with a login, or orders).
-
-    Returns:
-        One row per device in the order of visitor_id: visitor_id, label (-1: a customer of its own),
-        share (of the evidence that speaks for this customer, null without evidence), rule (see `RULES`).
+    Reads the temporary tables `devices` (visitor_id, is_bot) and `votes` (visitor_id, label: the person's
+    number, weight: visits with a login, or orders). `owners` has one row per device: visitor_id, label (null:
+    nobody's), share (of the evidence that speaks for this customer, null without evidence), rule (`RULES`).
     """
-    import numpy as np
-
-    votes = evidence.groupby(["visitor_id", "label"], as_index=False)["weight"].sum()
-    votes = votes.sort_values(["visitor_id", "weight", "label"], ascending=[True, False, True])
-    by_device = votes.groupby("visitor_id")
-    best = by_device.agg(
-        label=("label", "first"),
-        top=("weight", "first"),
-        total=("weight", "sum"),
-        customers=("label", "size"),
+    wh.execute(
+        "CREATE OR REPLACE TEMP TABLE owners AS WITH weighed AS ("
+        " SELECT visitor_id, label, sum(weight) AS weight FROM votes GROUP BY visitor_id, label),"
+        " best AS (SELECT visitor_id, count(*) AS customers, sum(weight) AS total, max(weight) AS top,"
+        # among equals the smallest label, so that the order of rows decides nothing
+        " min_by(label, (-weight, label)) AS label FROM weighed GROUP BY visitor_id),"
+        " ruled AS (SELECT d.visitor_id, b.label, b.top / b.total AS share, CASE WHEN d.is_bot THEN 'bot'"
+        " WHEN b.customers IS NULL THEN 'anonymous' WHEN b.customers = 1 THEN 'sole'"
+        f" WHEN b.customers <= {rules.max_customers} AND b.top / b.total >= {rules.dominance!r} THEN"
+        " 'dominant'"
+        " ELSE 'shared' END AS rule FROM devices d LEFT JOIN best b ON b.visitor_id = d.visitor_id)"
+        " SELECT visitor_id, CASE WHEN rule IN ('sole', 'dominant') THEN label END AS label,"
+        " CASE WHEN rule IN ('sole', 'dominant') THEN share END AS share, rule FROM ruled"
     )
-    found = devices[["visitor_id", "is_bot"]].merge(best, how="left", on="visitor_id")
-    share = found["top"] / found["total"]
-    found["rule"] = np.select(
-        [
-            found["is_bot"],
-            found["customers"].isna(),
-            found["customers"] == 1,
-            (found["customers"] <= rules.max_customers) & (share >= rules.dominance),
-        ],
-        ["bot", "anonymous", "sole", "dominant"],
-        default="shared",
-    )
-    owned = found["rule"].isin(["sole", "dominant"])
-    found["label"] = found["label"].where(owned, -1).astype("int64")
-    found["share"] = share.where(owned)
-    return found.sort_values("visitor_id", ignore_index=True)[["visitor_id", "label", "share", "rule"]]

@@ -18,7 +18,7 @@ class Step:
 
     record_key: str
     other_key: str
-    identifier_type: str
+    rule: str
     reason: str
 
 
@@ -48,7 +48,7 @@ def explain_customer(wh: Warehouse, customer_id: str) -> pd.DataFrame:
         hint = f"; it was merged into {merged[0][0]}" if merged else ""
         raise KeyError(f"there is no customer {customer_id!r}{hint}")
     edges = wh.df(
-        "SELECT e.* FROM customers.identity_evidence e JOIN customers.identity_links l "
+        "SELECT e.* FROM customers.identity_edges e JOIN customers.identity_links l "
         "ON l.record_key IN (e.record_key, e.other_key) WHERE l.customer_id = ?",
         [customer_id],
     ).drop_duplicates()
@@ -65,8 +65,9 @@ def path_between(wh: Warehouse, record_key: str, other_key: str) -> list[Step]:
     edges = wh.sql(
         "WITH mine AS (SELECT k.record_key FROM customers.identity_links k JOIN customers.identity_links o "
         "ON o.customer_id = k.customer_id WHERE o.record_key = ?) "
-        "SELECT record_key, other_key, identifier_type, reason FROM customers.identity_evidence "
-        "WHERE accepted AND record_key IN (SELECT record_key FROM mine) ORDER BY ALL",
+        "SELECT record_key, other_key, rule, coalesce(printf('%.1f bits', weight), 'same value') "
+        "FROM customers.identity_edges WHERE verdict = 'accepted' AND record_key IN (SELECT record_key"
+        " FROM mine) ORDER BY ALL",
         [record_key],
     ).fetchall()
     near: dict[str, list[Step]] = {}
@@ -96,12 +97,13 @@ def _device(rule: str, share: float) -> str:
 
 def _said(edges: pd.DataFrame, key: str, *, accepted: bool) -> str:
     mine = edges[
-        (edges["accepted"] == accepted) & ((edges["record_key"] == key) | (edges["other_key"] == key))
+        ((edges["verdict"] == "accepted") == accepted)
+        & ((edges["record_key"] == key) | (edges["other_key"] == key))
     ]
-    told = [
-        f"{kind} with {other if own == key else own}: {reason}"
-        for own, other, kind, reason in mine[
-            ["record_key", "other_key", "identifier_type", "reason"]
-        ].itertuples(index=False)
-    ]
+    columns = ["record_key", "other_key", "rule", "weight", "verdict", "reason"]
+    told = []
+    for own, other, rule, weight, verdict, reason in mine[columns].itertuples(index=False):
+        bits = "same value" if weight != weight else f"{weight:.1f} bits"
+        why = "" if accepted else f", {verdict}" + (f": {reason}" if isinstance(reason, str) else "")
+        told.append(f"{rule} with {other if own == key else own}: {bits}{why}")
     return "; ".join(sorted(told))

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import itertools
-import operator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cja_pipeline.customers.config import Identity
 from cja_pipeline.customers.identity.names import Name, NameBook, birth_dates_conflict
-from cja_pipeline.customers.identity.prepare import Prepared
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
+
+CRM = "different CRM ids"
+BIRTHS = "conflicting birth dates"
+NAMES = "conflicting first names"
+UNLINKED = "declared two people"
 
 
 @dataclass(frozen=True)
@@ -28,17 +30,24 @@ class People:
     book: NameBook
 
     @classmethod
-    def of(cls, prepared: Prepared, book: NameBook) -> People:
+    def of(cls, nodes: pd.DataFrame, book: NameBook) -> People:
+        """Codes of a table with crm, given, last_name, born."""
+        import numpy as np
         import pandas as pd
 
-        frame = prepared.people
-        first, last = frame["first_name"], frame["last_name"]
-        pairs = pd.Series(
-            [(a, b) if a is not None else None for a, b in zip(first, last, strict=True)], dtype=object
-        )
-        name, names = pd.factorize(pairs, sort=False)
-        birth, births = pd.factorize(frame["birth_date"], sort=False)
-        return cls(_crm_roots(prepared), name, birth, list(names), list(births), book)
+        crm = pd.factorize(nodes["crm"])[0]
+        first, last = nodes["given"], nodes["last_name"]
+        given, spelled = pd.factorize(first)
+        family, families = pd.factorize(last)
+        both = np.where(given < 0, -1, given * (len(families) + 1) + family + 1)
+        name, kept = pd.factorize(np.where(both < 0, np.nan, both))
+        whole = kept.astype("int64")
+        names = [
+            (str(spelled[code // (len(families) + 1)]), _family(families, code % (len(families) + 1)))
+            for code in whole.tolist()
+        ]
+        birth, births = pd.factorize(nodes["born"])
+        return cls(crm, name, birth, names, [str(value) for value in births], book)
 
     def names_conflict(self, a: int, b: int) -> bool:
         return self.book.conflict(self.names[a], self.names[b])
@@ -51,134 +60,109 @@ class People:
     def births_conflict(self, a: int, b: int) -> bool:
         return birth_dates_conflict(self.births[a], self.births[b])
 
-    def name_groups(self, uses: pd.DataFrame) -> pd.DataFrame:
-        """Split the names seen with a value into groups that may each be one person.
-
-        Args:
-            uses: value, name (codes); distinct.
-
-        Returns:
-            value, name, group (a name code), shared (whether any two names of the value conflict).
-        """
+    def torn(self, labels: np.ndarray, banned: np.ndarray, *, crm_alone: bool) -> np.ndarray:
+        """Components (labels) whose members cannot all be one person."""
+        import numpy as np
         import pandas as pd
 
-        found = []
-        for value, codes in uses.groupby("value")["name"]:
-            ordered = sorted(codes)
-            group = {code: code for code in ordered}
-            shared = False
-            for i, a in enumerate(ordered):
-                for b in ordered[i + 1 :]:
-                    if self.names_conflict(a, b):
-                        shared = True
-                    elif group[a] != group[b]:
-                        low, high = sorted((group[a], group[b]))
-                        group = {code: low if root == high else root for code, root in group.items()}
-            found += [(value, code, group[code], shared) for code in ordered]
-        frame = pd.DataFrame(found, columns=["value", "name", "group", "shared"])
-        return frame.astype({"value": "int64", "name": "int64", "group": "int64", "shared": "bool"})
+        torn = set(labels[banned[:, 0]][labels[banned[:, 0]] == labels[banned[:, 1]]].tolist())
+        for codes, differ in (
+            (self.crm, lambda a, b: crm_alone),
+            (self.name, self.names_conflict),
+            (self.birth, self.births_conflict),
+        ):
+            known = np.flatnonzero(codes >= 0)
+            pairs = pd.DataFrame({"component": labels[known], "code": codes[known]}).drop_duplicates()
+            several = pairs[pairs["component"].duplicated(keep=False)].sort_values(["component", "code"])
+            bounds = np.flatnonzero(np.r_[True, np.diff(several["component"].to_numpy()) != 0, True])
+            values, numbers = several["code"].tolist(), several["component"].tolist()
+            for start, end in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
+                part = values[start:end]
+                if any(differ(a, b) for place, a in enumerate(part) for b in part[place + 1 :]):
+                    torn.add(numbers[start])
+        return np.array(sorted(torn), dtype=np.int64)
+
+
+def _family(families: pd.Index, code: int) -> str | None:
+    return str(families[code - 1]) if code else None
 
 
 @dataclass
 class State:
-    """Everything known about one growing cluster."""
+    """Everything known about one growing group."""
 
     crm: set[int] = field(default_factory=set)
     names: set[int] = field(default_factory=set)
     births: set[int] = field(default_factory=set)
+    banned: set[int] = field(default_factory=set)
+    rows: list[int] = field(default_factory=list)
 
     def absorb(self, other: State) -> None:
         self.crm |= other.crm
         self.names |= other.names
         self.births |= other.births
-
-    @property
-    def is_blank(self) -> bool:
-        """Nothing to tell this cluster from another person."""
-        return not (self.crm or self.names or self.births)
+        self.banned |= other.banned
+        self.rows += other.rows
 
 
 class Guarded:
-    """Rebuilds torn components: strongest identifiers first, each join checked against all it would unite."""
+    """Builds torn components again: best pairs first, each join checked against all that it would unite."""
 
-    def __init__(self, people: People, rules: Identity) -> None:
+    def __init__(self, people: People, rules: Identity, banned: np.ndarray) -> None:
+        """`banned`: pairs of rows that a person declared two people."""
         self._people = people
-        self._verified = {kind for kind, rule in rules.identifiers.items() if rule.verified}
         self._join_duplicates = rules.crm_duplicates == "same_name"
+        self._banned: dict[int, set[int]] = {}
+        for a, b in banned.tolist():
+            self._banned.setdefault(a, set()).add(b)
+            self._banned.setdefault(b, set()).add(a)
         self._parent: dict[int, int] = {}
         self._states: dict[int, State] = {}
 
-    def rebuild(
-        self, uses: pd.DataFrame, wanted: np.ndarray, labels: np.ndarray
-    ) -> tuple[np.ndarray, pd.DataFrame]:
-        """New labels for the records in `wanted`, and the judged evidence (accepted and refused)."""
+    def split(self, labels: np.ndarray, torn: np.ndarray, edges: pd.DataFrame) -> np.ndarray:
+        """New labels, equal outside the components in `torn`.
+
+        Args:
+            edges: left, right (rows), rule, best first within each component.
+        """
         import numpy as np
-        import pandas as pd
 
         people = self._people
-        rows = np.flatnonzero(wanted)
-        self._parent = dict(zip(rows.tolist(), rows.tolist(), strict=True))
-        described = zip(people.crm[rows], people.name[rows], people.birth[rows], strict=True)
-        for row, codes in zip(rows.tolist(), described, strict=True):
-            self._states[row] = State(*({int(code)} if code >= 0 else set() for code in codes))
-        judged: list[tuple[int, int, str, str, bool, str]] = []
-        mine = uses[wanted[uses["row"].to_numpy()]].copy()
-        # values in the order of their first record, so that nothing depends on the secret behind the keys
-        mine["first"] = mine.groupby("node")["row"].transform("min")
-        second = mine.groupby("node")["row"].transform("max")
-        mine = mine.assign(last=second).sort_values(["strength", "first", "last", "key", "node", "row"])
-        ordered = mine[["node", "kind", "key", "row"]].itertuples(index=False, name=None)
-        for _, group in itertools.groupby(ordered, key=operator.itemgetter(0)):
-            uses_of_value = list(group)
-            _, kind, key, _ = uses_of_value[0]
-            self._judge(kind, key, [use[3] for use in uses_of_value], judged)
-        labels = labels.copy()
+        rows = np.flatnonzero(np.isin(labels, torn))
+        self._parent = {row: row for row in rows.tolist()}
+        for row, crm, name, birth in zip(
+            rows.tolist(), people.crm[rows].tolist(), people.name[rows].tolist(), people.birth[rows].tolist(),
+            strict=True,
+        ):  # fmt: skip
+            codes = ({code} if code >= 0 else set() for code in (crm, name, birth))
+            self._states[row] = State(*codes, set(self._banned.get(row, ())), [row])
+        for left, right, rule in zip(
+            edges["left"].tolist(), edges["right"].tolist(), edges["rule"].tolist(), strict=True
+        ):
+            a, b = self._find(left), self._find(right)
+            if a != b and self.objection(self._states[a], self._states[b], verified=rule != "score") is None:
+                self._union(a, b)
+        found = labels.copy()
         base = int(labels.max()) + 1
         for row in self._parent:
-            labels[row] = base + self._find(row)
-        columns = ["record", "other", "kind", "key", "accepted", "reason"]
-        _, labels = np.unique(labels, return_inverse=True)
-        return labels, pd.DataFrame(judged, columns=columns)
+            found[row] = base + self._find(row)
+        return np.unique(found, return_inverse=True)[1]
 
-    def _judge(
-        self, kind: str, key: str, rows: list[int], judged: list[tuple[int, int, str, str, bool, str]]
-    ) -> None:
-        """Join the records of one value where nothing speaks against it."""
+    def objection(self, one: State, two: State, *, verified: bool) -> str | None:
+        """Why two groups cannot be one person, or None; names do not matter to a verified identifier."""
         people = self._people
-        # the best described first: they decide what the value stands for
-        rows = sorted(rows, key=lambda r: (people.crm[r] < 0, people.name[r] < 0, people.birth[r] < 0, r))
-        camps: list[int] = []
-        for row in rows:
-            own = self._find(row)
-            if own in {self._find(camp) for camp in camps}:
-                continue
-            open_to = [camp for camp in camps if self._objection(kind, self._find(camp), own) is None]
-            if not camps:
-                camps.append(row)
-            elif self._states[own].is_blank and len(camps) > 1:
-                judged.append((row, camps[0], kind, key, False, "value of several people"))
-            elif open_to:
-                judged.append((row, open_to[0], kind, key, True, "same value"))
-                self._union(self._find(open_to[0]), own)
-            else:
-                reason = self._objection(kind, self._find(camps[0]), own) or "refused"
-                judged.append((row, camps[0], kind, key, False, reason))
-                camps.append(row)
-
-    def _objection(self, kind: str, a: int, b: int) -> str | None:
-        """Why two clusters cannot be one person, or None."""
-        one, two = self._states[a], self._states[b]
-        people = self._people
+        if (one.banned and not one.banned.isdisjoint(two.rows)) or (
+            two.banned and not two.banned.isdisjoint(one.rows)
+        ):
+            return UNLINKED
         if one.crm and two.crm and one.crm != two.crm:
             alike = self._join_duplicates and people.same_names(one.names, two.names)
             if not alike:
-                return "different CRM ids"
+                return CRM
         if any(people.births_conflict(x, y) for x in one.births for y in two.births):
-            return "conflicting birth dates"
-        if kind not in self._verified and any(
-            people.names_conflict(x, y) for x in one.names for y in two.names
-        ):
-            return "conflicting first names"
+            return BIRTHS
+        if not verified and any(people.names_conflict(x, y) for x in one.names for y in two.names):
+            return NAMES
         return None
 
     def _find(self, row: int) -> int:
@@ -193,22 +177,3 @@ class Guarded:
         low, high = min(a, b), max(a, b)
         self._parent[high] = low
         self._states[low].absorb(self._states.pop(high))
-
-
-def _crm_roots(prepared: Prepared) -> np.ndarray:
-    """CRM ids as codes, ids that the CRM declares one person under one code; -1 for records without."""
-    import numpy as np
-    import pandas as pd
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.csgraph import connected_components
-
-    ids = prepared.identifiers[prepared.identifiers["kind"] == "crm_id"]
-    merges = prepared.crm_merges
-    codes, distinct = pd.factorize(pd.concat([ids["key"], merges["kept"], merges["merged"]]))
-    left, right = np.split(codes[len(ids) :], 2)
-    size = len(distinct)
-    graph = coo_matrix((np.ones(len(left), dtype=np.int8), (left, right)), shape=(size, size))
-    root = connected_components(graph, directed=False)[1]
-    found = np.full(len(prepared.people), -1, dtype=np.int64)
-    found[ids["row"].to_numpy()] = root[codes[: len(ids)]]
-    return found

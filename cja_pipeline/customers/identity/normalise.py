@@ -122,6 +122,10 @@ class Normaliser:
     def _junk_digits(self) -> set[str]:
         return {value.lstrip("0") for value in self.rules.phone.junk_digits}
 
+    @cached_property
+    def placeholder_digits(self) -> set[str]:
+        return {value.replace("-", "") for value in self.rules.birth_dates.placeholders}
+
     def name(self, value: Any) -> str | None:
         """A folded name without titles; None for placeholders. Parts stay separated by blanks."""
         found = text(value)
@@ -153,6 +157,12 @@ class Normaliser:
             return None
         year = int(found[:4])
         return found if self.rules.birth_dates.earliest_year <= year <= LATEST_BIRTH_YEAR else None
+
+
+def digits_of_date(value: str) -> str | None:
+    """Digits of a date as it is written, impossible ones too: slips of the pen are compared."""
+    digits = "".join(letter for letter in value if letter.isdigit())
+    return digits if 6 <= len(digits) <= 9 else None
 
 
 def _parse_date(value: str | None) -> dt.date | None:

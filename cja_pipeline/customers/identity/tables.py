@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pydantic import RootModel
 
 from cja_pipeline.config import load_config
-from cja_pipeline.customers.identity.dataframe import Method, resolve
+from cja_pipeline.customers.identity.dataframe import resolve
 from cja_pipeline.customers.identity.measure import Quality, quality
 
 if TYPE_CHECKING:
@@ -42,11 +42,10 @@ class PersonColumns(RootModel[dict[str, list[str]]]):
 @dataclass(frozen=True)
 class Resolved:
     """``table``: the rows given, with customer_id in front. ``columns``: column used for each field.
-    ``method``: how records were joined. ``quality``: against the truth column, if one was named."""
+    ``quality``: against the truth column, if one was named."""
 
     table: pd.DataFrame
     columns: dict[str, str]
-    method: str
     customers: int
     quality: Quality | None
 
@@ -57,7 +56,6 @@ def resolve_file(
     truth: str | None = None,
     output: Path | None = None,
     columns: Mapping[str, str] | None = None,
-    method: Method = "auto",
     secret: bytes | None = None,
 ) -> Resolved:
     """Give every row of a CSV or Parquet file a customer_id.
@@ -66,7 +64,6 @@ def resolve_file(
         truth: column that names the person behind each row; it is not used for resolving.
         output: CSV file to write, whole or not at all.
         columns: field -> column, where detection by header does not fit (see ``person_columns.yml``).
-        method: ``deterministic``, ``scored`` or ``auto`` (scored where there are names and Splink).
 
     Raises:
         TableError: the file is not readable, a row has another number of fields than the header, an id is
@@ -76,7 +73,7 @@ def resolve_file(
     used = detect(table, columns or {}, path, truth)
     records = person_records(table, used)
     try:
-        found = resolve(records, secret=secret, method=method)
+        found = resolve(records, secret=secret)
     except ValueError as error:
         raise TableError(f"{path}: {error}") from error
     result = table.copy()
@@ -90,7 +87,7 @@ def resolve_file(
         part = output.with_name(f".{output.name}.part")
         result.to_csv(part, index=False)
         part.replace(output)
-    return Resolved(result, used, found.attrs["method"], int(found["customer_id"].nunique()), measured)
+    return Resolved(result, used, int(found["customer_id"].nunique()), measured)
 
 
 def read_table(path: Path) -> pd.DataFrame:

@@ -4,31 +4,32 @@ from __future__ import annotations
 
 from typing import Any
 
-# Candidate pairs agree in all columns of one of these blocks. A block that would make more than
-# PAIRS_PER_RECORD pairs per record is left out: what is affordable depends on the table.
+# Candidate pairs share a usable identifier, or agree in all columns of one of these blocks, strongest first.
+# Training keeps as many blocks as the table can afford (`candidates.pairs_per_record`).
 BLOCKS: tuple[tuple[str, ...], ...] = (
-    ("email_key",),
-    ("first_name", "last_name"),
-    ("birth_date",),
-    ("address",),
+    ("first_name", "last_name", "birth_date"),
     ("last_name", "birth_date"),
     ("first_name", "birth_date"),
-    ("birth_date", "postcode"),
-    ("birth_date", "city"),
-    ("birth_date", "address"),
+    # digits of a date in any order, for transpositions
     ("birth_digits", "last_start"),
-    ("birth_digits", "first_start"),
-    ("address", "first_name"),
-    ("address", "last_name"),
-    ("last_name", "postcode"),
-    ("first_name", "postcode"),
-    ("first_start", "last_start", "postcode"),
+    ("first_name", "address"),
+    ("first_name", "last_name", "postcode"),
     ("first_name", "last_name", "city"),
+    ("swapped_names",),
+    ("last_name", "postcode"),
+    ("birth_date", "postcode"),
+    ("birth_date", "address"),
+    ("birth_digits", "first_start"),
     ("first_start", "last_name", "city"),
     ("first_name", "last_start", "city"),
+    ("first_start", "last_start", "postcode"),
+    ("birth_date", "city"),
+    ("last_name", "address"),
+    ("first_name", "postcode"),
+    ("first_name", "last_name"),
+    ("address",),
+    ("birth_date",),
 )
-PAIRS_PER_RECORD = 10
-SWAPPED_NAMES = "l.first_name = r.last_name and l.last_name = r.first_name"
 
 
 def comparisons(present: set[str]) -> list[Any]:
@@ -76,9 +77,9 @@ def comparisons(present: set[str]) -> list[Any]:
             (levels.DamerauLevenshteinLevel("birth_date", 2), 0.02),
             (levels.ElseLevel(), 0.03),
         ],
-        "email_key": [
-            (levels.NullLevel("email_key"), None),
-            (levels.ExactMatchLevel("email_key"), 0.75),
+        "emails": [
+            (levels.NullLevel("emails"), None),
+            (levels.ArrayIntersectLevel("emails", min_intersection=1), 0.75),
             (levels.DamerauLevenshteinLevel("email", 1), 0.05),
             # no further likeness: people of one name have like addresses, and the name is compared already
             (levels.ElseLevel(), 0.20),
@@ -87,6 +88,11 @@ def comparisons(present: set[str]) -> list[Any]:
             (levels.NullLevel("phones"), None),
             (levels.ArrayIntersectLevel("phones", min_intersection=1), 0.75),
             (levels.ElseLevel(), 0.25),
+        ],
+        "cards": [
+            (levels.NullLevel("cards"), None),
+            (levels.ArrayIntersectLevel("cards", min_intersection=1), 0.90),
+            (levels.ElseLevel(), 0.10),
         ],
         "address": [
             (levels.NullLevel("address"), None),

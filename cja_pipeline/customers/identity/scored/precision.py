@@ -7,64 +7,81 @@ rate = precision * rate in matches + (1 - precision) * rate in random pairs.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
-from cja_pipeline.customers.identity.guarded import People
-
-if TYPE_CHECKING:
-    import numpy as np
-    import pandas as pd
+from cja_pipeline.customers.identity.names import NameBook
+from cja_pipeline.warehouse import Warehouse
 
 ENOUGH = 50  # pairs from which a rate is believed
 ASSUMED = 0.95  # precision of an identifier that cannot be measured
 ASSUMED_CONFLICTS = 0.02  # conflicts among matches where no sure ones are at hand
 BOUNDS = (0.5, 0.999)
 RANDOM_PAIRS = 20_000
-SEED = 1
+SURE_KINDS = ("crm_id", "login_id")
+KINDS = ("email", "phone", "loyalty_id")
+
+# neighbouring named records of each value: one pair fewer than records, so that no value dominates
+NEIGHBOURS = """
+SELECT kind, given, last_name, other_given, other_last, count(*) AS pairs FROM (
+    SELECT c.kind, r.given, r.last_name,
+        lag(r.given) OVER w AS other_given, lag(r.last_name) OVER w AS other_last
+    FROM customers.identity_carriers c
+    JOIN customers.identity_records r USING (node)
+    LEFT JOIN customers.identity_values v ON v.kind = c.kind AND v.key = c.key
+    WHERE r.given IS NOT NULL AND coalesce(v.used, true)
+    WINDOW w AS (PARTITION BY c.kind, c.key ORDER BY r.node)
+) WHERE other_given IS NOT NULL GROUP BY ALL
+"""
 
 
-def identifier_precision(uses: pd.DataFrame, people: People) -> dict[str, float]:
-    """Precision of shared addresses and numbers, by the name of their comparison.
+@dataclass(frozen=True)
+class Precision:
+    """precision: per identifier kind. in_matches: rate of conflicting first names among records of one CRM id
+    or login, None with too few to tell. pairs: how many pairs each kind's rate rests on."""
 
-    Args:
-        uses: row, kind, key. people: names per row.
-    """
-    import numpy as np
-
-    named = np.flatnonzero(people.name >= 0)
-    if len(named) < 2:
-        return {"email_key": ASSUMED, "phones": ASSUMED}
-    rng = np.random.default_rng(SEED)
-    left, right = rng.choice(named, RANDOM_PAIRS), rng.choice(named, RANDOM_PAIRS)
-    by_chance = _conflicts(people, left, right)
-    measured_in_matches = conflicts_in_matches(uses, people)
-    in_matches = ASSUMED_CONFLICTS if measured_in_matches is None else measured_in_matches
-    found = {}
-    for kind, name in (("email", "email_key"), ("phone", "phones")):
-        shared = _pairs(uses[uses["kind"] == kind], people)
-        measured = ASSUMED
-        if len(shared[0]) >= ENOUGH and by_chance > 2 * in_matches:
-            measured = (by_chance - _conflicts(people, *shared)) / (by_chance - in_matches)
-        found[name] = float(np.clip(measured, *BOUNDS))
-    return found
+    precision: dict[str, float]
+    in_matches: float | None
+    pairs: dict[str, int]
 
 
-def conflicts_in_matches(uses: pd.DataFrame, people: People) -> float | None:
-    """How often records of one CRM id or login have conflicting first names; None with too few to tell."""
-    sure = _pairs(uses[uses["kind"].isin(["crm_id", "login_id"])], people)
-    return _conflicts(people, *sure) if len(sure[0]) >= ENOUGH else None
+def measure_precision(wh: Warehouse, book: NameBook) -> Precision:
+    """Precision of shared addresses, numbers and cards, from the identity tables."""
+    import pandas as pd
+
+    found = wh.df(NEIGHBOURS)
+    same = found["given"] == found["other_given"]
+    differs = found[~same]
+    names = differs[["given", "last_name", "other_given", "other_last"]].itertuples(index=False, name=None)
+    conflict = [book.conflict((a, _text(b)), (c, _text(d))) for a, b, c, d in names]
+    found["conflicts"] = 0
+    found.loc[~same, "conflicts"] = pd.Series(conflict, index=differs.index, dtype="int64") * differs["pairs"]
+    sums = found.groupby("kind")[["pairs", "conflicts"]].sum()
+    sure = sums.reindex(list(SURE_KINDS)).fillna(0).sum()
+    measured = float(sure["conflicts"] / sure["pairs"]) if sure["pairs"] >= ENOUGH else None
+    in_matches = ASSUMED_CONFLICTS if measured is None else measured
+    by_chance = _by_chance(wh, book)
+    precision, pairs = {}, {}
+    for kind in KINDS:
+        mine = sums.loc[kind] if kind in sums.index else None
+        pairs[kind] = 0 if mine is None else int(mine["pairs"])
+        share = ASSUMED
+        if mine is not None and pairs[kind] >= ENOUGH and by_chance > 2 * in_matches:
+            share = (by_chance - float(mine["conflicts"] / mine["pairs"])) / (by_chance - in_matches)
+        precision[kind] = min(max(share, BOUNDS[0]), BOUNDS[1])
+    return Precision(precision, measured, pairs)
 
 
-def _pairs(uses: pd.DataFrame, people: People) -> tuple[np.ndarray, np.ndarray]:
-    """Neighbouring named records of each value: one pair fewer than records, so that no value dominates."""
-    kept = uses[people.name[uses["row"].to_numpy()] >= 0].sort_values(["kind", "key", "row"])
-    rows, keys = kept["row"].to_numpy(), kept["key"].to_numpy()
-    same = keys[1:] == keys[:-1]
-    return rows[:-1][same], rows[1:][same]
-
-
-def _conflicts(people: People, left: np.ndarray, right: np.ndarray) -> float:
-    if not len(left):
+def _by_chance(wh: Warehouse, book: NameBook) -> float:
+    """How often two records taken at random have conflicting first names."""
+    rows = wh.sql(
+        "SELECT given, last_name FROM customers.identity_records WHERE given IS NOT NULL"
+        f" ORDER BY md5_number_lower(record_key), node LIMIT {2 * RANDOM_PAIRS}"
+    ).fetchall()
+    half = len(rows) // 2
+    if not half:
         return 0.0
-    pairs = zip(people.name[left].tolist(), people.name[right].tolist(), strict=True)
-    return sum(people.names_conflict(a, b) for a, b in pairs) / len(left)
+    return sum(book.conflict(a, b) for a, b in zip(rows[:half], rows[half : 2 * half], strict=True)) / half
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None

@@ -2,77 +2,105 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from cja_pipeline.customers.identity.scored.engine import linker, quiet
 from cja_pipeline.customers.identity.scored.linkage import PERSONAL
-from cja_pipeline.customers.identity.scored.model import Model, linker
+from cja_pipeline.customers.identity.scored.model import Model
 
 if TYPE_CHECKING:
-    import numpy as np
-    import pandas as pd
-    from splink.internals.splink_dataframe import SplinkDataFrame
+    import pyarrow as pa
+    from splink import Linker
 
-Veto = Callable[["np.ndarray", "np.ndarray"], "np.ndarray"]
 HOUSEHOLD = ("last_name", "address", "postcode", "city")
 NAMES = ("first_name", "last_name")
 NAME_ONLY = -1.0  # highest weight of a pair with no other agreement than its names
-VETO_BITS = -10.0  # weight of a pair that cannot be one person
 CAP_FROM = 0.2  # household pairs per match pair from which the cap is worth its cost in recall
 
 
-class Scorer:
-    """Scores pairs of one linkage table with one model."""
+def capped(model: Model) -> bool:
+    """Whether household evidence is capped: there are addresses, and households outnumber matches."""
+    return "address" in model.compared and model.household_rate > CAP_FROM * model.match_rate
 
-    def __init__(self, table: pd.DataFrame, model: Model, veto: Veto | None = None) -> None:
-        """`veto` says for pairs (left, right) which cannot be one person, whatever their score."""
-        self.model = model
-        self._veto = veto
-        self._table = table
-        self._linker = linker(table, model.settings)
-        self._compared = [c["output_column_name"] for c in model.settings["comparisons"]]
 
-    @property
-    def capped(self) -> bool:
-        """Whether household evidence is capped: there are addresses, and households outnumber matches."""
-        return "address" in self._compared and self.model.household_rate > CAP_FROM * self.model.match_rate
+def score(records: pa.Table, pairs: pa.Table, model: Model, *, parts: bool = False) -> pa.Table:
+    """Weigh pairs of records.
 
-    def candidates(self, minimum: float) -> pd.DataFrame:
-        """All candidate pairs with at least this weight (bits): left, right, weight, is_personal."""
-        return self._read(self._linker.inference.predict(), minimum)
+    Args:
+        records: linkage rows (``linkage.linkage_rows``) of all records in pairs. pairs: node, other.
+        parts: also say what each comparison adds, as columns named after what is compared.
 
-    def pairs(self, wanted: pd.DataFrame) -> pd.DataFrame:
-        """Weights of the given pairs (left < right), whatever they are."""
-        import pandas as pd
+    Returns:
+        node, other, weight (bits), is_personal (both sides have a first name, or a birth date).
+    """
+    with quiet():
+        scoring = linker(records, model.settings)
+        _register_frequencies(scoring, model)
+        database = scoring._db_api
+        wanted = pairs.select(["node", "other"]).rename_columns(["join_key_l", "join_key_r"])
+        wanted = wanted.append_column("match_key", _zeros(len(wanted)))
+        scoring.table_management.register_blocked_pairs_for_predict(database.register(wanted))
+        predicted = scoring.inference.predict(warning_mode="never")
+        added = {name: f"coalesce(mw_{name}, 0)" for name in model.compared}
+        for name in model.frequencies:
+            if name in added:
+                added[name] += f" + coalesce(mw_tf_adj_{name}, 0)"
+        weight = _weight(model, added)
+        columns = "".join(f", {bits} AS {name}" for name, bits in added.items()) if parts else ""
+        both = " OR ".join(f"(l.{name} IS NOT NULL AND r.{name} IS NOT NULL)" for name in PERSONAL)
+        table = _input(scoring)
+        return database.duckdb_con.sql(
+            f"SELECT unique_id_l AS node, unique_id_r AS other, {weight} AS weight, {both} AS"
+            f" is_personal{columns}"
+            f" FROM {predicted.physical_name} p JOIN {table} l ON l.unique_id = p.unique_id_l"
+            f" JOIN {table} r ON r.unique_id = p.unique_id_r"
+        ).to_arrow_table()
 
-        database = self._linker._db_api
-        frame = pd.DataFrame({"join_key_l": wanted["left"], "join_key_r": wanted["right"], "match_key": "0"})
-        self._linker.table_management.register_blocked_pairs_for_predict(database.register(frame))
-        return self._read(self._linker.inference.predict(), None)
 
-    def _read(self, predicted: SplinkDataFrame, minimum: float | None) -> pd.DataFrame:
-        household = [name for name in HOUSEHOLD if name in self._compared]
-        bits = [f"coalesce(mw_{name}, 0) + coalesce(mw_tf_adj_{name}, 0)" for name in household]
-        weight = "match_weight"
-        if self.capped:
-            # one more class beside match and chance: somebody else of the same household
-            shared = f"pow(2, least(60, {' + '.join(bits)}))"
-            weight = f"match_weight - log2(1 + {self.model.household_rate!r} * {shared})"
-        others = [f"coalesce(mw_{name}, 0) > 0" for name in self._compared if name not in NAMES]
-        if others:
-            # a name alone never makes two records one person, however rare it is
-            weight = f"CASE WHEN {' OR '.join(others)} THEN {weight} ELSE least({weight}, {NAME_ONLY}) END"
-        frame = self._linker.misc.query_sql(
-            f'SELECT unique_id_l AS "left", unique_id_r AS "right", {weight} AS weight'
-            f" FROM {predicted.physical_name}"
-            + ("" if minimum is None else f" WHERE {weight} >= {minimum!r}"),
-            output_type="pandas",
+def _weight(model: Model, added: dict[str, str]) -> str:
+    weight = "match_weight"
+    if capped(model):
+        # one more class beside match and chance: somebody else of the same household
+        shared = " + ".join(added[name] for name in HOUSEHOLD if name in added)
+        weight += f" - log2(1 + {model.household_rate!r} * pow(2, least(60, {shared})))"
+    others = [f"coalesce(mw_{name}, 0) > 0" for name in added if name not in NAMES]
+    if not others:
+        return weight
+    # a name alone never makes two records one person, however rare it is
+    return f"CASE WHEN {' OR '.join(others)} THEN {weight} ELSE least({weight}, {NAME_ONLY}) END"
+
+
+def _register_frequencies(scoring: Linker, model: Model) -> None:
+    """How often each value occurs, as the model saw it; what it did not see is as rare as its rare ones."""
+    import pyarrow as pa
+
+    database = scoring._db_api
+    connection = database.duckdb_con
+    table = _input(scoring)
+    for column, known in model.frequencies.items():
+        values = known["values"]
+        seen = pa.table(
+            {
+                "value": pa.array(list(values), pa.string()),
+                "share": pa.array(list(values.values()), pa.float64()),
+            }
         )
-        left, right = frame["left"].to_numpy(), frame["right"].to_numpy()
-        known = [self._table[name].notna().to_numpy() for name in PERSONAL]
-        frame["is_personal"] = sum((column[left] & column[right] for column in known), start=False)
-        if self._veto is not None:
-            vetoed = self._veto(left, right)
-            frame["weight"] = frame["weight"].mask(vetoed & (frame["weight"] > VETO_BITS), VETO_BITS)
-            frame = frame if minimum is None else frame[frame["weight"] >= minimum]
-        return frame.astype({"is_personal": bool}).sort_values(["left", "right"], ignore_index=True)
+        connection.register("seen_values", seen)
+        connection.execute(
+            f"CREATE TABLE frequency_{column} AS SELECT {column}, coalesce(share, {known['rest']!r}) AS"
+            f" tf_{column} FROM (SELECT DISTINCT {column} FROM {table} WHERE {column} IS NOT NULL)"
+            f" LEFT JOIN seen_values ON value = {column}"
+        )
+        connection.unregister("seen_values")
+        frequencies = database.register(f"frequency_{column}")
+        scoring.table_management.register_term_frequency_lookup(frequencies, column)
+
+
+def _input(scoring: Linker) -> str:
+    return next(iter(scoring._input_tables_dict.values())).physical_name
+
+
+def _zeros(rows: int) -> pa.Array:
+    import pyarrow as pa
+
+    return pa.array(["0"] * rows, pa.string())

@@ -1,0 +1,107 @@
+"""Which pairs of records are compared at all, and which cannot be one person whatever they share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cja_pipeline.customers.config import Identity
+from cja_pipeline.customers.identity.names import NameBook
+from cja_pipeline.customers.identity.values import usable
+from cja_pipeline.warehouse import Warehouse
+
+SWAPPED_NAMES = ("swapped_names",)
+LINKABLE = (
+    "SELECT node, first_name, given, last_name, left(first_name, 2) AS first_start,"
+    " left(last_name, 2) AS last_start, birth_date, birth_digits, born, address, postcode, city"
+    " FROM customers.identity_records"
+)
+
+
+def find(
+    wh: Warehouse, rules: Identity, book: NameBook, blocks: Sequence[Sequence[str]], vetoes: bool
+) -> None:
+    """Find the candidate pairs of all records in the temporary table `touched`.
+
+    Leaves the temporary tables `sure` (node, other, rule: same verified identifier) and `candidates` (node,
+    other, veto); node < other. With `vetoes`, pairs with conflicting first names or birth dates carry the
+    reason, and are kept only if they share an identifier: nobody else would ask about them.
+    """
+    everything = wh.scalar("SELECT count(*) FROM touched") >= wh.count("customers.identity_records")
+    once = "a.node < b.node"
+    if not everything:
+        once = f"({once} OR b.node NOT IN (SELECT node FROM touched))"
+    near = ""
+    if not everything:
+        wh.execute(
+            "CREATE OR REPLACE TEMP TABLE keys_near AS SELECT DISTINCT kind, key"
+            " FROM customers.identity_carriers SEMI JOIN touched USING (node)"
+        )
+        near = "SEMI JOIN keys_near n ON n.kind = c.kind AND n.key = c.key"
+    wh.execute(f"CREATE OR REPLACE TEMP TABLE carried AS {usable(rules, near)}")
+    verified = ", ".join(f"'{kind}'" for kind, rule in rules.identifiers.items() if rule.verified) or "''"
+    wh.execute(
+        "CREATE OR REPLACE TEMP TABLE sure AS SELECT node, other, min(kind) AS rule FROM ("
+        " SELECT min(node) OVER (PARTITION BY kind, key) AS node, node AS other, kind FROM carried"
+        f" WHERE kind IN ({verified})) WHERE node < other AND"
+        " (node IN (SELECT node FROM touched) OR other IN (SELECT node FROM touched)) GROUP BY node, other"
+    )
+    wh.execute(f"CREATE OR REPLACE TEMP VIEW linkable AS {LINKABLE}")
+    mine = "carried a SEMI JOIN touched t ON t.node = a.node"
+    parts = [
+        "SELECT a.node AS a, b.node AS b, true AS shares FROM (SELECT a.* FROM "
+        f"{mine} WHERE a.kind NOT IN ({verified})) a JOIN carried b ON b.kind = a.kind AND b.key = a.key"
+        f" WHERE {once}"
+    ]
+    own = "linkable" if everything else "(SELECT * FROM linkable SEMI JOIN touched USING (node))"
+    for block in blocks:
+        same = " AND ".join(f"a.{column} = b.{column}" for column in block)
+        if tuple(block) == SWAPPED_NAMES:
+            same = "a.first_name = b.last_name AND a.last_name = b.first_name"
+        parts.append(f"SELECT a.node, b.node, false FROM {own} a JOIN linkable b ON {same} WHERE {once}")
+    wh.execute(
+        "CREATE OR REPLACE TEMP TABLE found AS SELECT least(a, b) AS node, greatest(a, b) AS other,"
+        f" bool_or(shares) AS shares FROM ({' UNION ALL '.join(parts)}) GROUP BY 1, 2"
+    )
+    if not vetoes:
+        wh.execute(
+            "CREATE OR REPLACE TEMP TABLE candidates AS SELECT node, other, CAST(NULL AS VARCHAR) AS veto"
+            " FROM found"
+        )
+    else:
+        _veto(wh, book)
+    wh.execute("DROP TABLE found")
+    wh.execute("DROP TABLE carried")
+
+
+def _veto(wh: Warehouse, book: NameBook) -> None:
+    pairs = (
+        "FROM found f JOIN customers.identity_records a ON a.node = f.node"
+        " JOIN customers.identity_records b ON b.node = f.other"
+    )
+    both = wh.sql(
+        f"SELECT DISTINCT least(a.given, b.given), greatest(a.given, b.given) {pairs} WHERE a.given <>"
+        " b.given"
+    ).fetchall()
+    alike = [pair for pair in both if book.same_first_name(*pair)]
+    wh.execute("CREATE OR REPLACE TEMP TABLE alike (one VARCHAR, two VARCHAR)")
+    if alike:
+        import pyarrow as pa
+
+        one, two = zip(*alike, strict=True)
+        wh.connection.register("alike_rows", pa.table({"one": one, "two": two}))
+        try:
+            wh.execute("INSERT INTO alike SELECT one, two FROM alike_rows")
+        finally:
+            wh.connection.unregister("alike_rows")
+    wh.execute(
+        "CREATE OR REPLACE TEMP TABLE candidates AS SELECT * FROM (SELECT f.node, f.other, f.shares, CASE"
+        # unknown names and dates conflict with nothing
+        " WHEN a.given <> b.given AND n.one IS NULL AND NOT coalesce(a.given = b.last_name"
+        " AND b.given = a.last_name, false) THEN 'conflicting first names'"
+        " WHEN a.born <> b.born AND hamming(a.born, b.born) > 1 AND NOT (left(a.born, 4) = left(b.born, 4)"
+        " AND substr(a.born, 6, 2) = substr(b.born, 9, 2) AND substr(a.born, 9, 2) = substr(b.born, 6, 2))"
+        f" THEN 'conflicting birth dates' END AS veto {pairs}"
+        " LEFT JOIN alike n ON n.one = least(a.given, b.given) AND n.two = greatest(a.given, b.given)"
+        ") WHERE shares OR veto IS NULL"
+    )
+    wh.execute("ALTER TABLE candidates DROP COLUMN shares")
