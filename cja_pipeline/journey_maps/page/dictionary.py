@@ -27,6 +27,9 @@ def dictionary_page(lineage: Lineage, language: str, inputs: str) -> str:
 
     words = load_labels(language)
     tables = [_table(table, lineage, words) for table in entries.ordered_tables()]
+    kpis = [_kpi(entry, words) for entry in entries.kpis(lineage)]
+    streams = _streams(lineage)
+    _drop_idle_anchors(tables, [*kpis, *(field for stream in streams for field in stream["fields"])])
     html = (
         environment()
         .get_template("dictionary.html.j2")
@@ -39,13 +42,23 @@ def dictionary_page(lineage: Lineage, language: str, inputs: str) -> str:
             dark=palette.variables(palette.DARK),
             shop=shop().name,
             inputs=inputs,
-            kpis=[_kpi(entry, words) for entry in entries.kpis(lineage)],
+            kpis=kpis,
             published=[table for table in tables if table["published"]],
             kept=[table for table in tables if not table["published"]],
-            streams=_streams(lineage),
+            streams=streams,
         )
     )
     return re.sub(r"\n\s*\n+", "\n", html)
+
+
+def _drop_idle_anchors(tables: list[dict[str, Any]], others: list[dict[str, Any]]) -> None:
+    """A column that no link leads to needs no anchor: they would be a tenth of the page."""
+    columns = [column for table in tables for column in table["columns"]]
+    links = [link for entry in (*columns, *others) for group in entry["sources"] for link in group["links"]]
+    used = {link["anchor"] for link in links}
+    for column in columns:
+        if column["anchor"] not in used:
+            column["anchor"] = ""
 
 
 def _table(table: Table, lineage: Lineage, words: Labels) -> dict[str, Any]:
@@ -60,6 +73,9 @@ def _table(table: Table, lineage: Lineage, words: Labels) -> dict[str, Any]:
         "key": ", ".join(table.key),
         "model": str(model.relative_to(PACKAGE.parent)) if model else "",
         "reads": [_table_link(other) for other in table.reads],
+        "fields": _by_stream(lineage.behind(Origin(tables=tuple(table.reads))), words, SOME)
+        if table.published_name
+        else [],
         "columns": [_column(table, column, lineage, words) for column in table.columns],
     }
 
@@ -69,6 +85,8 @@ def _column(table: Table, column: str, lineage: Lineage, words: Labels) -> dict[
     full = f"{table.full_name}.{column}"
     origin = lineage.origins.get(full, Origin())
     refers = table.references.get(column)
+    # what all columns have in common is told once, above them
+    common = bool(table.reads) and origin == Origin(tables=tuple(table.reads))
     return {
         "name": column,
         "anchor": entries.public_name(full),
@@ -77,9 +95,10 @@ def _column(table: Table, column: str, lineage: Lineage, words: Labels) -> dict[
         "key": column in table.key,
         "pii": spec.pii,
         "refers": {"name": refers, "anchor": refers} if refers else None,
-        "sources": _links(origin, words),
+        "sources": [] if common else _grouped(_links(origin, words)),
+        "made_here": not common and origin == Origin(),
         # of the steps on the way only the next one is told: the links lead on
-        "fields": _by_stream(lineage.roots(full), words, SOME) if table.published_name else [],
+        "fields": _by_stream(lineage.roots(full), words, SOME) if table.published_name and not common else [],
     }
 
 
@@ -92,17 +111,10 @@ def _kpi(entry: dict[str, Any], words: Labels) -> dict[str, Any]:
         "stage": words(f"stage.{kpi.stage}"),
         "description": kpi.description,
         "formula": entry["formula"],
-        "numerator": _counted(kpi.numerator, kpi, words),
-        "denominator": _counted(kpi.denominator, kpi, words),
         "owner": kpi.owner,
-        "sources": parts or _links(origin, words),
+        "sources": _grouped(parts or _links(origin, words)),
         "fields": _by_stream(entry["roots"], words, MANY),
     }
-
-
-def _counted(expression: str | None, kpi: Any, words: Labels) -> str:
-    """An expression of the catalogue; 1 counts rows."""
-    return f"{words('dictionary.rows_of')} {kpi.source}" if expression == "1" else str(expression or "")
 
 
 def _links(origin: Origin, words: Labels) -> list[Link]:
@@ -112,6 +124,18 @@ def _links(origin: Origin, words: Labels) -> list[Link]:
         *({"name": entries.field_name(field), "anchor": _field_anchor(field)} for field in origin.fields),
         *(_table_link(table, words("dictionary.rows_of")) for table in origin.tables),
     ]
+
+
+def _grouped(links: list[Link]) -> list[dict[str, Any]]:
+    """Links to columns of one table under the table's name, which is then told once."""
+    found: dict[str, list[Link]] = {}
+    for link in links:
+        table, dot, column = link["name"].rpartition(".")
+        known = bool(dot) and link["anchor"] == link["name"]
+        found.setdefault(table if known else "", []).append(
+            link | {"name": column if known else link["name"]}
+        )
+    return [{"table": table, "links": several} for table, several in found.items()]
 
 
 def _column_link(column: str) -> Link:
@@ -163,7 +187,8 @@ def _streams(lineage: Lineage) -> list[dict[str, Any]]:
         rows = []
         for name, links in sorted(goes.items()):
             anchor = _field_anchor(f"{table}:{name}")
-            rows.append({"name": name, "anchor": "" if anchor in anchors else anchor, "goes": links})
+            own = "" if anchor in anchors else anchor
+            rows.append({"name": name, "anchor": own, "sources": _grouped(links)})
             anchors.add(anchor)
         found.append({"name": stream.stream, "fields": rows})
     return sorted(found, key=lambda one: str(one["name"]))

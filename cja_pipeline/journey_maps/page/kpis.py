@@ -87,10 +87,7 @@ def _card(row: Row, words: Labels) -> dict[str, Any]:
     form = words.formats
     parts = row.parts()
     parts = parts if isinstance(parts, dict) else {}
-    status = row.status if row.status in ICONS else "none"
-    if row.value is None:
-        status = "no_data"
-    verdict = "near_down" if status == "near" and parts.get("better") == "down" else status
+    status = _status(row)
     unit = str(parts.get("n_unit", "records"))
     return {
         "id": slug(row.item),
@@ -101,12 +98,26 @@ def _card(row: Row, words: Labels) -> dict[str, Any]:
         "spark": sparkline(parts.get("points"), row.target),
         "status": status,
         "icon": ICONS[status],
-        "verdict": _reason(row, words) or words(f"status.{verdict}"),
+        "verdict": _reason(row, words) or words(f"status.{verdict_words(row)}"),
         "target": figure(row.target, row, words) if row.target is not None else NOTHING,
         "interval": interval(row, words),
         "base": words.count(f"unit.{unit}", row.n, form.short(row.n, exact_below=1e7)) if row.n else NOTHING,
         "small": row.n is not None and row.n < 100,
     }
+
+
+def verdict_words(row: Row) -> str:
+    """The key of the words for a verdict: just missed is below or above the target."""
+    parts = row.parts()
+    down = isinstance(parts, dict) and parts.get("better") == "down"
+    status = _status(row)
+    return "near_down" if status == "near" and down else status
+
+
+def _status(row: Row) -> str:
+    if row.value is None:
+        return "no_data"
+    return row.status if row.status in ICONS else "none"
 
 
 def _reason(row: Row, words: Labels) -> str:

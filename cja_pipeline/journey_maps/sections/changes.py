@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cja_pipeline.journey_maps.page.kpis import change, change_class
+from cja_pipeline.journey_maps.page.kpis import change, change_class, verdict_words
 from cja_pipeline.journey_maps.rows import Map, Row, Rows, read_map, to_frame
 from cja_pipeline.journey_maps.sections.context import Context
 
 if TYPE_CHECKING:
     import pandas as pd
 
-MOST = 6
+MOST = 10
+MOST_LOSSES = 3
 
 
 def changes(context: Context, rows: Rows) -> None:
-    """Key figures and stages that moved since the maps in ``run["previous"]`` and ``run["week"]``; nothing
-    without them."""
+    """Proven losses that came or went, key figures and stages that moved since the maps in ``run["previous"]``
+    and ``run["week"]``; nothing without them."""
     new = read_map(to_frame(rows.rows), context.segment)
     told = None
     for since, item, name in (("since", "change", "previous"), ("since_week", "week", "week")):
@@ -30,9 +31,18 @@ def changes(context: Context, rows: Rows) -> None:
             continue
         told = day
         rows.add("note", since, text=context.words("cards.changes_how", day=context.words.formats.date(day)))
-        found = [*_kpis(context, new, old), *_stages(context, new, old)]
+        found = [*_losses(context, new, old), *_kpis(context, new, old), *_stages(context, new, old)]
         for place, (label, words, status) in enumerate(found[:MOST]):
             rows.add("note", f"{item}/{place}", label=label, text=words, status=status)
+
+
+def _losses(context: Context, new: Map, old: Map) -> list[tuple[str, str, str]]:
+    now, before = (
+        {row.label for row in page.section("friction") if row.status == "proven"} for page in (new, old)
+    )
+    came = [(label, context.words("cards.new"), "bad") for label in sorted(now - before)]
+    went = [(label, context.words("cards.gone"), "good") for label in sorted(before - now)]
+    return [*came, *went][:MOST_LOSSES]
 
 
 def _kpis(context: Context, new: Map, old: Map) -> list[tuple[str, str, str]]:
@@ -47,6 +57,8 @@ def _kpis(context: Context, new: Map, old: Map) -> list[tuple[str, str, str]]:
         words = change(moved, context.words)
         if any(digit in words for digit in "123456789"):
             name = context.words.name("kpi", row.item, row.label)
+            if row.status != past.status:
+                words = f"{words}, {context.words(f'status.{verdict_words(row)}')}"
             found.append((name, words, "" if status == "flat" else status))
     return found
 
