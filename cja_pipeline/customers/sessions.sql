@@ -29,6 +29,20 @@ with totals as (
     left join customers.channel_map m on m.traffic_key = a.traffic_key
     group by a.session_id
 ),
+-- the same page three times within a minute: somebody waits for something that does not come
+reloads as (
+    select session_id, count(*) as reloads
+    from (
+        select
+            a.session_id,
+            a.occurred_at,
+            lag(a.occurred_at, 2) over (partition by a.session_id, a.page_path order by a.event_number) as two_before
+        from customers.web_activity a
+        where a.event_name = 'page_view'
+    ) views
+    where occurred_at <= two_before + interval '60' second
+    group by session_id
+),
 -- shops that do not measure time in the foreground cannot tell machines by its absence
 measured as (
     select coalesce(max(engagement_ms), 0) > 0 as has_engagement
@@ -73,6 +87,7 @@ select
     j.carts,
     j.checkouts,
     j.errors,
+    coalesce(r.reloads, 0) as reloads,
     j.orders,
     j.order_id,
     j.duration_seconds,
@@ -84,5 +99,6 @@ select
     j.customer_rule
 from judged j
 join config.business_days d on d.utc_date = cast(j.started_at as date)
+left join reloads r on r.session_id = j.session_id
 left join customers.channel_map m on m.traffic_key = j.traffic_key
 left join customers.channel_map direct on direct.traffic_key = ''

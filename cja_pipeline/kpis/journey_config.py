@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from functools import lru_cache
 from typing import Annotated, Literal
 
@@ -66,6 +67,17 @@ class Attribution(StrictModel):
     models: list[Model]
     bootstrap: int = Field(ge=20)
     min_new_customers: int = Field(ge=1)
+
+
+class Cost(StrictModel):
+    """A cost of winning customers that no source delivers, spread evenly over the days of each month."""
+
+    name: str
+    per_month: float = Field(ge=0)
+    first_day: dt.date
+    last_day: dt.date | None = None
+    channel: str = "(all)"
+    campaign: str | None = None
 
 
 class Value(StrictModel):
@@ -143,6 +155,7 @@ class JourneyConfig(StrictModel):
     anomalies: Anomalies
     insights: Insights
     experiments: Experiments
+    acquisition_costs: list[Cost] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _consistent(self) -> JourneyConfig:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cja_pipeline.config import ConfigError
 from cja_pipeline.kpis.journey_config import JourneyConfig, journey_config
 from cja_pipeline.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 HERE = Path(__file__).parent
 SHARED = ("kpis.journey_keys", "kpis.journey_touches", "kpis.journeys")
@@ -88,6 +93,20 @@ def _write_parameters(wh: Warehouse, config: JourneyConfig, fingerprint: str) ->
             columns=["touchpoint_type", "in_path", "earns_credit"],
         ),
     )
+    last_day = wh.scalar("SELECT last_day FROM config.params")
+    wh.write("config.acquisition_costs", _daily_costs(config, last_day))
+
+
+def _daily_costs(config: JourneyConfig, last_day: dt.date) -> pd.DataFrame:
+    """The stated costs, each month's spread evenly over its days, up to the last complete day."""
+    import pandas as pd
+
+    frames = [pd.DataFrame(columns=["name", "day", "channel", "campaign", "cost"], dtype=object)]
+    for cost in config.acquisition_costs:
+        days = pd.date_range(cost.first_day, min(cost.last_day or last_day, last_day))
+        each = {"name": cost.name, "channel": cost.channel, "campaign": cost.campaign}
+        frames.append(pd.DataFrame({"day": days, "cost": cost.per_month / days.days_in_month}).assign(**each))
+    return pd.concat([frame.astype(object) for frame in frames], ignore_index=True)
 
 
 def _fingerprint(wh: Warehouse, config: JourneyConfig) -> str:

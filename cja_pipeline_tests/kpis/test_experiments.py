@@ -138,9 +138,9 @@ def test_a_planned_unequal_split_is_no_fault(
     from cja_pipeline.settings import get_settings
 
     text = (SHIPPED / "journeys.yml").read_text(encoding="utf-8")
-    (tmp_path / "journeys.yml").write_text(
-        text + "  control: {test: old}\n  planned: {test: {old: 0.55, new: 0.45}}\n", encoding="utf-8"
-    )
+    said = "experiments:\n  control: {test: old}\n  planned: {test: {old: 0.55, new: 0.45}}\n"
+    assert text.count("\nexperiments:\n") == 1
+    (tmp_path / "journeys.yml").write_text(text.replace("experiments:\n", said, 1), encoding="utf-8")
     monkeypatch.setenv("CJA_CONFIG", str(tmp_path))
     get_settings.cache_clear()
     try:

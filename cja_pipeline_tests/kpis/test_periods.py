@@ -91,7 +91,7 @@ def test_targets_scale_expire_and_stay_with_their_slice() -> None:
     assert np.isnan(_judge(goal(dimension="device", dimension_value="mobile"), 75.0, 70.0, 90.0)["target"][0])
     assert np.isnan(_judge(goal(kpi="reach"), 75.0, 70.0, 90.0)["target"][0])
     with pytest.raises(ValueError, match="is split by"):
-        goal(kpi="tickets", dimension="device")
+        goal(kpi="tickets", dimension="channel")
     with pytest.raises(ValueError, match="neither better up nor down"):
         goal(kpi="session_duration")
 

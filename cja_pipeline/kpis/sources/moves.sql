@@ -6,7 +6,12 @@ select
   s.entered_at,
   lead(s.stage) over (partition by s.customer_id order by s.spell) as next_stage,
   date_diff('second', s.entered_at, s.exited_at) / 86400.0 as days_to_next,
-  c.country
+  t.channel,
+  t.campaign,
+  t.device,
+  c.country,
+  case when c.first_order_at < s.entered_at then 'returning' else 'new' end as new_returning
 from customers.stage_spells s
+left join customers.touchpoints t on t.touchpoint_id = s.entry_touchpoint_id
 left join customers.customers c on c.customer_id = s.customer_id
 where not c.is_bot

@@ -26,7 +26,8 @@ select
   case when o.sales_channel = 'web' then s.device else o.sales_channel end as device,
   coalesce(s.country, c.country) as country,
   case when o.is_first_order then 'new' else 'returning' end as new_returning,
-  p.paid_channel is not null as is_paid
+  p.paid_channel is not null as is_paid,
+  case when o.ordered_at >= s.started_at then date_diff('second', s.started_at, o.ordered_at) end as seconds_in_visit
 from customers.orders o
 left join customers.sessions s on s.session_id = o.session_id
 left join paid p on p.paid_channel = s.channel

@@ -16,6 +16,7 @@ select
   s.carts,
   s.checkouts,
   s.errors,
+  s.reloads,
   s.orders,
   case when x.order_id is null then s.order_id end as order_id,
   s.duration_seconds,
