@@ -60,17 +60,50 @@ def journey_map_assets() -> list[dg.AssetsDefinition]:
             }
         )
 
-    @drawn("customers", deps=["journey_map", "scorecard"], kinds=frozenset({"sqlite", "table"}))
+    @drawn(
+        "customers",
+        deps=["journey_map", "scorecard"],
+        kinds=frozenset({"sqlite", "table"}),
+        own_checks={
+            "published_agrees": "The serving database, read back, holds the rows and the money of the warehouse. "
+            "When red: do not use the published tables named; publish again with cja doctor --fix."
+        },
+    )
     def published(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
         """The tables that a BI tool reads, replaced as a whole."""
         from cja_pipeline.journey_maps.publication import publish_tonight
 
         warehouse.build("journey_maps.customers")
         rows = publish_tonight(warehouse, get_settings())
-        return Report(metadata={f"rows_{name}": count for name, count in rows.items()})
+        return Report(
+            metadata={f"rows_{name}": count for name, count in rows.items()},
+            checks=[_agreement(warehouse)],
+        )
+
+    @drawn(deps=["published"], kinds=frozenset({"python", "report"}))
+    def data_quality(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
+        """May the numbers be trusted: checks, rows, drift.
+
+        The quality page, after everything is checked and published; a night that stops draws it at once.
+        """
+        from cja_pipeline.quality.report import write_quality_page
+
+        settings = get_settings()
+        page = write_quality_page(warehouse, settings, published=True)
+        base = (settings.report_base_url or "/reports").rstrip("/")
+        return Report(
+            rows=page.checks,
+            metadata={
+                "page": dg.MetadataValue.url(f"{base}/latest/quality.html"),
+                "verdict": page.verdict,
+                "checks_failed": page.failed,
+                "checks_warned": page.warned,
+                "page_kilobytes": page.kilobytes,
+            },
+        )
 
     @drawn(
-        deps=["published"],
+        deps=["data_quality"],
         kinds=frozenset({"python", "report"}),
         own_checks={"nothing_left": "After an erasure no file and no table names the person."},
     )
@@ -99,4 +132,21 @@ def journey_map_assets() -> list[dg.AssetsDefinition]:
             ],
         )
 
-    return [scorecard, journey_map, published, privacy]
+    return [scorecard, journey_map, published, data_quality, privacy]
+
+
+def _agreement(warehouse: Warehouse) -> dg.AssetCheckResult:
+    """Whether the serving database holds what the warehouse holds, as read back after publishing."""
+    from cja_pipeline.quality.published import compare_published
+
+    found = compare_published(warehouse, get_settings().published_url)
+    return dg.AssetCheckResult(
+        check_name="published_agrees",
+        passed=not found.differences,
+        metadata={
+            "tables_compared": found.tables,
+            "rows_compared": found.rows,
+            "totals_compared": found.totals,
+            "differences": "; ".join(found.differences) or "none",
+        },
+    )

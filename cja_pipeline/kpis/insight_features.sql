@@ -21,7 +21,7 @@ seen AS (
         t.touchpoint_type,
         t.channel,
         t.business_date > u.cut_day AS later,
-        t.touchpoint_type IN ('purchase', 'store_order', 'phone_order') AS is_order
+        t.touchpoint_type IN ('purchase', 'store_order', 'phone_order', 'other_order') AS is_order
     FROM usable AS u
     INNER JOIN customers.touchpoints AS t
         ON t.business_date > u.cut_day - CAST($feature_days AS INTEGER)

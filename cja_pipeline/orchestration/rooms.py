@@ -18,6 +18,7 @@ from cja_pipeline.machine import Cost, Meter
 from cja_pipeline.orchestration.metadata import definition_metadata, plain
 from cja_pipeline.orchestration.partitions import daily
 from cja_pipeline.orchestration.resources import Store
+from cja_pipeline.settings import get_settings
 from cja_pipeline.tables import TABLES
 from cja_pipeline.validated.suites import suite_checks
 from cja_pipeline.warehouse import Warehouse
@@ -72,7 +73,10 @@ def room_asset(
                 report = body(context, warehouse)
                 rows = {table: warehouse.count(table) for table in tables}
                 crashpoint("step:written")
-                results = [*_run_suites(warehouse, tables, context.run.run_id), *report.checks]
+                results = [*_run_suites(warehouse, name, tables, context.run.run_id), *report.checks]
+                _keep_own(warehouse, name, context.run.run_id, own_checks or {}, report.checks)
+                if any(_stops(result) for result in results):
+                    _draw_quality(warehouse)  # nothing downstream will
             crashpoint("step:checked")
             _log(group, name, meter.read(), sum(rows.values()) if tables else report.rows, results)
             counts = {f"rows_{TABLES[table].name}": rows[table] for table in tables[1:]}
@@ -119,14 +123,46 @@ def _log(group: str, name: str, cost: Cost, rows: int | None, results: Sequence[
     progress.info(name, extra={"record": record})
 
 
-def _check_name(table: str, check_id: str) -> str:
-    return f"{TABLES[table].name}__{check_id}".replace(".", "_").replace("-", "_")
+def _stops(result: dg.AssetCheckResult) -> bool:
+    return not result.passed and result.severity == dg.AssetCheckSeverity.ERROR
+
+
+def _keep_own(
+    warehouse: Warehouse,
+    asset: str,
+    run_id: str,
+    texts: Mapping[str, str],
+    results: Sequence[dg.AssetCheckResult],
+) -> None:
+    """Keep the results of an asset's own checks beside those of the suites, under the asset's name."""
+    if not results:
+        return
+    from cja_pipeline.validated.outcomes import own_outcome, store
+
+    told = [
+        own_outcome(run_id, asset, str(one.check_name), texts[str(one.check_name)], one.passed, one.metadata)
+        for one in results
+    ]
+    store(warehouse, asset, run_id, told)
+
+
+def _draw_quality(warehouse: Warehouse) -> None:
+    """The quality page of a night that is about to stop."""
+    from cja_pipeline.quality.report import write_quality_page
+
+    write_quality_page(warehouse, get_settings())
+
+
+def _check_name(asset: str, table: str, check_id: str) -> str:
+    """The check's own name on the asset of its table; on other assets with the table before it."""
+    short = TABLES[table].name
+    return check_id if short == asset else f"{short}__{check_id}"
 
 
 def _suite_specs(asset: str, table: str) -> list[dg.AssetCheckSpec]:
     return [
         dg.AssetCheckSpec(
-            name=_check_name(table, check["check_id"]),
+            name=_check_name(asset, table, check["check_id"]),
             asset=asset,
             description=f"{check['description']} When red: {check['advice']}",
             blocking=check["severity"] == "critical",
@@ -135,7 +171,9 @@ def _suite_specs(asset: str, table: str) -> list[dg.AssetCheckSpec]:
     ]
 
 
-def _run_suites(warehouse: Warehouse, tables: Sequence[str], run_id: str) -> list[dg.AssetCheckResult]:
+def _run_suites(
+    warehouse: Warehouse, asset: str, tables: Sequence[str], run_id: str
+) -> list[dg.AssetCheckResult]:
     """Validate tables against their suites with Great Expectations; one Dagster result per expectation."""
     if not any(suite_checks(table) for table in tables):
         return []
@@ -143,7 +181,7 @@ def _run_suites(warehouse: Warehouse, tables: Sequence[str], run_id: str) -> lis
 
     return [
         dg.AssetCheckResult(
-            check_name=_check_name(table, outcome.check_id),
+            check_name=_check_name(asset, table, outcome.check_id),
             passed=bool(outcome.passed),
             severity=dg.AssetCheckSeverity.ERROR
             if outcome.severity == "critical"
@@ -152,9 +190,9 @@ def _run_suites(warehouse: Warehouse, tables: Sequence[str], run_id: str) -> lis
                 {
                     "expected": outcome.expected,
                     "observed": outcome.observed,
-                    "rows_checked": outcome.rows_checked,
-                    "rows_failed": outcome.rows_failed,
                     "share_failed_percent": 100 * (outcome.share_failed or 0.0),
+                    "rows_failed": outcome.rows_failed,
+                    "rows_checked": outcome.rows_checked,
                     "what_to_do": outcome.advice,
                     "error": outcome.error,
                 }

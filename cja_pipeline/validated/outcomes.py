@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
+from typing import Any
 
 from cja_pipeline.warehouse import Warehouse
 
@@ -35,6 +36,29 @@ class Outcome:
     def blocking(self) -> bool:
         """Whether its failure stops everything downstream."""
         return self.severity == "critical"
+
+
+def own_outcome(
+    run_id: str, asset: str, check_id: str, text: str, passed: bool, metadata: Mapping[str, Any]
+) -> Outcome:
+    """The outcome of a blocking check that an asset makes itself.
+
+    Args:
+        text: what must hold, then what to do after ``When red:``.
+        metadata: what the check tells, as plain values or wrapped ones with a `value`.
+    """
+    description, _, advice = text.partition(" When red: ")
+    told = {key: getattr(value, "value", value) for key, value in metadata.items()}
+    observed = "; ".join(f"{key.replace('_', ' ')} {value}" for key, value in told.items())
+    return Outcome(
+        run_id, now(), asset, check_id, description, "critical", "block", passed, observed,
+        "as described", advice=advice or "Look at the run of this step.",
+    )  # fmt: skip
+
+
+def now() -> dt.datetime:
+    """The moment of a check (naive UTC)."""
+    return dt.datetime.now(dt.UTC).replace(tzinfo=None, microsecond=0)
 
 
 def store(warehouse: Warehouse, table: str, run_id: str, outcomes: Sequence[Outcome]) -> None:

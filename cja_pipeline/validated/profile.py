@@ -1,4 +1,4 @@
-"""The daily series that a table's suite declares as monitors: counted as a day is written, judged by the past.
+"""The daily series that a suite declares as monitors: counted as a day is written, judged by the past.
 
 A row of ``quality.profile`` says: on this day, `n` of `total` rows belong to this part of a series. Shares of
 missing values and declared shares are judged one by one on a scale on which chance has the same width for

@@ -10,9 +10,11 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from cja_pipeline.quality.across import across_outcomes
 from cja_pipeline.tables import TABLES
 from cja_pipeline.validated.load_checks import load_checks
 from cja_pipeline.validated.outcomes import Outcome, number, share, store
+from cja_pipeline.validated.outcomes import now as moment
 from cja_pipeline.validated.suites import ROW_ACTIONS, VOLUME, Expectation, Suite, load_suite
 from cja_pipeline.validated.words import expected_of
 from cja_pipeline.warehouse import Warehouse
@@ -40,7 +42,7 @@ def check(
     suite = load_suite(table)
     if suite is None:
         return []
-    now = dt.datetime.now(dt.UTC).replace(tzinfo=None, microsecond=0)
+    now = moment()
     given = dict(params or {})
     days = _days(warehouse, suite, run_id, given.pop("days", None))
     outcomes = _suite_outcomes(
@@ -48,6 +50,7 @@ def check(
     )
     if table.startswith("validated."):
         outcomes += _load_outcomes(warehouse, suite, run_id, now, days)
+    outcomes += across_outcomes(warehouse, table, run_id, now)
     store(warehouse, table, run_id, outcomes)
     return outcomes
 
@@ -56,7 +59,8 @@ def run_parameters(warehouse: Warehouse, table: str, run_id: str, days: Sequence
     """What every suite may refer to as ``$PARAMETER``.
 
     `columns`: the declared ones. `fresh_after`: begin (UTC) of the newest loaded day of the scope, or for
-    tables of later rooms of all sources; `week_before`: seven days earlier. `rows_before`: rows of the table
+    tables of later rooms of all sources; `week_before`: seven days earlier (`week_before_day`: as a
+    date). `rows_before`: rows of the table
     at its last check by another run, `rows_least` 90 % of them (0 before the first).
     """
     newest = max(days, default=None)
@@ -75,6 +79,7 @@ def run_parameters(warehouse: Warehouse, table: str, run_id: str, days: Sequence
         "columns": list(TABLES[table].columns) if table in TABLES else [],
         "fresh_after": fresh,
         "week_before": fresh - dt.timedelta(days=WEEK),
+        "week_before_day": newest - dt.timedelta(days=WEEK),
         "rows_before": int(before or 0),
         "rows_least": int(KEPT_SHARE * (before or 0)),
     }

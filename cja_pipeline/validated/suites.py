@@ -90,6 +90,8 @@ class Expectation(StrictModel):
                 raise ValueError(
                     f"row_condition: expected [column, operator, value] with an operator of {OPERATORS}"
                 )
+        if "{batch}" not in self.kwargs.get("unexpected_rows_query", "{batch}"):
+            raise ValueError("unexpected_rows_query must read from {batch}, the rows that are checked")
         if self.action == "block" and self.severity != "critical":
             raise ValueError("action block needs severity critical")
         return self
@@ -220,8 +222,10 @@ def suites() -> list[str]:
 def suite_checks(table: str) -> list[dict[str, str]]:
     """The checks of a table for the definitions: check_id, description, severity, action, advice.
 
-    Tables filled by the loader also have its own checks (conservation, readable files, drift and so on).
+    Tables filled by the loader also have its own checks (conservation, readable files, drift and so on),
+    tables of later rooms those that go across rooms.
     """
+    from cja_pipeline.quality.across import across_checks
     from cja_pipeline.validated.load_checks import load_checks
 
     suite = load_suite(table)
@@ -237,4 +241,5 @@ def suite_checks(table: str) -> list[dict[str, str]]:
     ]
     if suite and table.startswith("validated."):
         entries += [check.entry() for check in load_checks(suite)]
+    entries += across_checks(table) if suite else []
     return entries

@@ -11,13 +11,12 @@ from typing import Any
 from cja_pipeline.validated.load import LoadReport, load
 from cja_pipeline.warehouse import Warehouse
 
+# the results of the run that checked a table last: a check that is no longer declared does not linger
 NEWEST = """
 SELECT * FROM (
-  SELECT *, row_number() OVER (
-    PARTITION BY table_name, check_id ORDER BY checked_at DESC, run_id DESC
-  ) AS place
+  SELECT *, max_by(run_id, checked_at) OVER (PARTITION BY table_name) AS newest_run
   FROM quality.results
-) AS ranked WHERE place = 1
+) AS ranked WHERE run_id = newest_run
 """
 
 

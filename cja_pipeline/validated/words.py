@@ -10,6 +10,7 @@ MEMBERS_TOLD = 12
 PARAMETERS = {
     "fresh_after": "the begin of the newest loaded day",
     "week_before": "a week before the newest loaded day",
+    "week_before_day": "a week before the newest loaded day",
     "rows_before": "as many as at the last check",
     "rows_least": "90 % of those at the last check",
 }

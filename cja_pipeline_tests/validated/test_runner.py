@@ -159,7 +159,7 @@ def test_missing_table_fails_everywhere(warehouse: Warehouse) -> None:
 
 
 def test_table_without_a_suite_has_no_outcomes(warehouse: Warehouse) -> None:
-    assert check(warehouse, "customers.media", "night") == []
+    assert check(warehouse, "kpis.cohorts", "night") == []
 
 
 def test_flood_of_bad_rows_blocks_until_repaired(warehouse: Warehouse, landing: Path) -> None:

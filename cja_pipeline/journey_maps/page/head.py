@@ -29,8 +29,8 @@ def head(page: Map, words: Labels) -> dict[str, Any]:
         "segment": segment,
         "who": words.words.get(f"who.{page.segment}") or segment,
         "segments": _segments(page, words),
-        "banners": [row.text for row in page.section("health") if row.item.startswith("banner") and row.text],
-        "health": _health(page, words),
+        "banners": banners(page),
+        "health": health_lines(page, words),
     }
 
 
@@ -67,7 +67,13 @@ def moment(text: str) -> dt.datetime | None:
         return None
 
 
-def _health(page: Map, words: Labels) -> list[dict[str, str]]:
+def banners(page: Map) -> list[str]:
+    """What a reader must know before anything else."""
+    return [row.text for row in page.section("health") if row.item.startswith("banner") and row.text]
+
+
+def health_lines(page: Map, words: Labels) -> list[dict[str, str]]:
+    """The state of the data in five lines: name, value, kind (good, bad or nothing)."""
     rows = {row.item: row for row in page.section("health")}
     form = words.formats
     unknown = words("health.unknown")

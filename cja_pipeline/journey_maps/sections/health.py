@@ -7,24 +7,15 @@ from zoneinfo import ZoneInfo
 
 from cja_pipeline.journey_maps.rows import Rows
 from cja_pipeline.journey_maps.sections.context import Context, number
+from cja_pipeline.validated.summary import NEWEST
 
-# the newest result of every check; a check that failed counts by its severity
-CHECKS = """
+CHECKS = f"""
     SELECT
         count(*) AS checks,
         count(*) FILTER (WHERE passed) AS passed,
         count(*) FILTER (WHERE NOT passed AND severity <> 'critical') AS warnings,
         count(*) FILTER (WHERE NOT passed AND severity = 'critical') AS failures
-    FROM (
-        SELECT
-            passed,
-            severity,
-            row_number() OVER (
-                PARTITION BY table_name, check_id ORDER BY checked_at DESC, run_id DESC
-            ) AS newest
-        FROM quality.results
-    ) AS ranked
-    WHERE newest = 1
+    FROM ({NEWEST}) AS newest
 """
 # what was offered is either valid at the end or was held back for a reason on the way
 RECORDS = """
@@ -34,6 +25,12 @@ RECORDS = """
         sum(CASE WHEN stage = 'validated' THEN valid ELSE 0 END) AS valid,
         sum(quarantined) AS quarantined
     FROM quality.ledger
+    WHERE stage IN ('landed', 'validated')
+"""
+CONSENT = """
+    SELECT sum(excluded), sum(events)
+    FROM customers.consent_excluded
+    WHERE business_date BETWEEN $first_day AND $last_day
 """
 CONSENT = """
     SELECT sum(excluded), sum(events)
@@ -43,6 +40,7 @@ CONSENT = """
 SOURCES = """
     SELECT source, max(day) AS newest, max(as_of) AS as_of
     FROM quality.ledger
+    WHERE stage = 'validated'
     GROUP BY source
     ORDER BY source
 """

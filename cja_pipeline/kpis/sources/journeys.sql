@@ -10,17 +10,17 @@ with log as (
     t.campaign,
     t.device,
     t.country,
-    case when t.touchpoint_type in ('purchase', 'store_order', 'phone_order') then 1 else 0 end as is_order
+    case when t.touchpoint_type in ('purchase', 'store_order', 'phone_order', 'other_order') then 1 else 0 end as is_order
   from customers.touchpoints t
   where t.touchpoint_type in (
     'visit', 'product_view', 'search', 'add_to_cart', 'begin_checkout', 'add_payment_info', 'email_clicked',
-    'purchase', 'store_order', 'phone_order'
+    'purchase', 'store_order', 'phone_order', 'other_order'
   )
     -- most visitors never order: they are left out before anything is sorted
     and t.customer_id in (
       select o.customer_id
       from customers.touchpoints o
-      where o.touchpoint_type in ('purchase', 'store_order', 'phone_order')
+      where o.touchpoint_type in ('purchase', 'store_order', 'phone_order', 'other_order')
     )
 ),
 numbered as (

@@ -1,0 +1,65 @@
+"""Write the quality page beside the journey map: into ``latest`` and the folder of the newest day."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cja_pipeline.config import shop
+from cja_pipeline.journey_maps.atomic import write_atomically
+from cja_pipeline.journey_maps.build import shop_context
+from cja_pipeline.journey_maps.labels import load_labels
+from cja_pipeline.journey_maps.rows import Map, Rows, read_map
+from cja_pipeline.journey_maps.sections.health import health
+from cja_pipeline.quality.figures import read_figures
+from cja_pipeline.quality.page import render_quality, verdict
+from cja_pipeline.quality.published import compare_published
+from cja_pipeline.quality.waterfall import build_waterfall
+from cja_pipeline.settings import Settings
+from cja_pipeline.warehouse import Warehouse
+
+PAGE = "quality.html"
+
+
+@dataclass(frozen=True)
+class QualityPage:
+    """What was written, and what is worth telling about it."""
+
+    latest: Path
+    verdict: str
+    checks: int
+    failed: int
+    warned: int
+    kilobytes: float
+
+
+def write_quality_page(warehouse: Warehouse, settings: Settings, *, published: bool = False) -> QualityPage:
+    """Draw the page from the state of the quality tables.
+
+    Args:
+        published: the serving database has tonight's tables: the order waterfall ends with what it holds.
+    """
+    if published:
+        there = compare_published(warehouse, settings.published_url)
+        build_waterfall(warehouse, (there.orders, there.net_revenue))
+    figures = read_figures(warehouse)
+    html = render_quality(figures, _health(warehouse)).encode()
+    day = figures.last_day.isoformat() if figures.last_day else "latest"
+    for folder in {settings.reports_dir / day, settings.reports_dir / "latest"}:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(folder / PAGE, html)
+    summary = figures.summary
+    return QualityPage(
+        settings.reports_dir / "latest" / PAGE,
+        verdict(figures, load_labels(shop().language)),
+        summary.checks,
+        summary.failures,
+        summary.warnings,
+        round(len(html) / 1000, 1),
+    )
+
+
+def _health(warehouse: Warehouse) -> Map:
+    rows = Rows()
+    health(shop_context(warehouse), rows)
+    return read_map(rows.frame())
