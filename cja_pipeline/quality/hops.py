@@ -29,11 +29,13 @@ class Hop:
 
     `counted` is a query of one row: how many rows of the source the target holds, by the target itself, and
     their money (null: the hop has none); null rows: the target adds them up, only the money can be compared.
+    `also` names reasons whose rows another table holds together, and the query that counts them there.
     """
 
     source: str
     target: str
     counted: str
+    also: tuple[tuple[str, ...], str] | None = None
 
     @cached_property
     def reasons(self) -> str:
@@ -70,7 +72,12 @@ HOPS = (
         "customers.orders",
         "SELECT count(*), CAST(NULL AS DECIMAL(18, 4)) FROM customers.orders WHERE in_crm",
     ),
-    Hop("validated.web_events", "customers.touchpoints", _touchpoints("web")),
+    Hop(
+        "validated.web_events",
+        "customers.touchpoints",
+        _touchpoints("web"),
+        also=((USED, "visit_only", "machine"), "SELECT sum(events) FROM customers.sessions"),
+    ),
     Hop("validated.email_events", "customers.touchpoints", _touchpoints("mail")),
     Hop("validated.tickets", "customers.touchpoints", _touchpoints("feedback:ticket")),
     Hop("validated.surveys", "customers.touchpoints", _touchpoints("feedback:survey")),
@@ -166,13 +173,17 @@ def _outcome(warehouse: Warehouse, hop: Hop, run_id: str, checked_at: dt.datetim
         {"stage": STAGE, "table": hop.source},
     )
     rows = warehouse.count(hop.source)
+    told = int(sum(reasons.values()))
+    elsewhere = 0
+    if hop.also is not None:
+        there = int(warehouse.scalar(hop.also[1]) or 0)
+        elsewhere = abs(there - int(sum(reasons.get(reason, 0) for reason in hop.also[0])))
     used = int(reasons.pop(USED, 0))
-    told = int(sum(reasons.values())) + used
     held, money = warehouse.sql(hop.counted).fetchall()[0]
     booked = warehouse.scalar(
         "SELECT sum(money) FROM quality.ledger WHERE table_name = ? AND stage = ?", [hop.source, STAGE]
     )
-    missing = abs(rows - told) + (abs(used - held) if held is not None else 0)
+    missing = abs(rows - told) + (abs(used - held) if held is not None else 0) + elsewhere
     wrong_money = money is not None and abs(float(money) - float(booked or 0)) > CENT
     outcome.rows_checked, outcome.rows_failed = rows, missing
     outcome.share_failed = missing / rows if rows else 0.0

@@ -42,7 +42,7 @@ booked as (
 purchases as (
     select
         e.order_id,
-        e.visitor_id is not null as traced,
+        a.event_id is not null as traced,
         coalesce(cast(round(
             cast(e.value as double) * case
                 when e.currency = p.currency then 1.0 when e.currency = b.currency then b.rate
@@ -55,6 +55,7 @@ purchases as (
     from validated.web_events e
     cross join params p
     left join booked b on b.order_id = e.order_id
+    left join customers.web_activity a on a.event_id = e.event_id
     where e.event_name = 'purchase'
 ),
 web as (
