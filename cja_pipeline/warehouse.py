@@ -56,6 +56,7 @@ class Warehouse:
             self.execute(f"SET temp_directory = '{_quote(str(self.path))}.tmp'")
         self.execute("SET TimeZone = 'UTC'")
         self.execute("SET autoinstall_known_extensions = false")
+        self.execute("SET enable_progress_bar = false")  # the steps report their own progress
         # insertion order is never relied upon: every model has a total ordering where order matters
         self.execute("SET preserve_insertion_order = false")
         for schema in SCHEMAS:
