@@ -118,11 +118,20 @@ def _ratio(kpi: Kpi, sums: dict[str, Floats]) -> dict[str, Any]:
         (low, high), method = stats.wilson(n, d), "wilson"
     elif kpi.interval != "none":
         delta = stats.ratio_from_moments(units, n, d, sums["nn"], sums["dd"], sums["nd"])
-        if bounded and kpi.interval == "default":
+        if bounded and kpi.interval == "default" and kpi.is_counted:
             low, high = stats.effective_wilson(value, delta.se, units, d)
             method = "wilson_clustered"
-        else:
+        elif bounded and kpi.interval == "default":
+            (low, high), method = stats.share_of_amounts(value, delta.se, units), "gamma"
+        elif kpi.kind == "per_unit" and kpi.numerator == "1":
+            (low, high), method = stats.one_or_more(value, delta.se, units), "compound_poisson"
+        elif kpi.format == "score":
             low, high, method = delta.low, delta.high, "delta"
+        else:
+            # what is never negative leans to the right; around a loss the limits are symmetric
+            low, high = stats.gamma_ratio(value, delta.se, units - 1)
+            low, high = np.where(value > 0, low, delta.low), np.where(value > 0, high, delta.high)
+            method = "gamma"
     if "model_low" in sums:
         # the same parameters serve all customers, so their errors add up instead of averaging out
         with np.errstate(divide="ignore", invalid="ignore"):

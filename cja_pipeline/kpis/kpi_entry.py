@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
@@ -138,6 +139,12 @@ class Kpi(StrictModel):
     def additive(self) -> bool:
         """Whether values of days may be added up. Distinct people, rates and quantiles may not."""
         return self.kind in ADDITIVE
+
+    @cached_property
+    def is_counted(self) -> bool:
+        """Whether the numerator counts (yes or no of each row, or how many), and is no amount."""
+        kind = load_sources()[str(self.source)].bind(str(self.expression("numerator")))
+        return kind == "BOOLEAN" or kind.endswith("INT") or kind == "INTEGER"
 
     @property
     def smallest_n(self) -> int:

@@ -13,7 +13,7 @@ from cja_pipeline.kpis.estimates import without_value
 from cja_pipeline.kpis.kpi_entry import Kpi
 from cja_pipeline.kpis.kpi_sources import Source
 from cja_pipeline.kpis.periods import Calendar
-from cja_pipeline.kpis.unit_rows import read_rows
+from cja_pipeline.kpis.unit_rows import UnitRows, read_rows
 from cja_pipeline.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -41,6 +41,19 @@ def rows_of(kpi: Kpi, source: Source, scope: Scope) -> str:
     )
 
 
+def read_kpi_rows(wh: Warehouse, kpi: Kpi, source: Source, scope: Scope, calendar: Calendar) -> UnitRows:
+    """The rows of one KPI on measured days, with the measures x and event; rows without x are left out."""
+    dimensions = scope.dimensions(source)
+    columns = f"hash(kpi_unit) as unit, cast(day - date '{calendar.first}' as integer) as day"
+    return read_rows(
+        wh,
+        f"select {columns}, {', '.join([*dimensions, 'x', 'event'])}\n"
+        f"from (\n{rows_of(kpi, source, scope)}\n) r\n"
+        f"where day >= date '{calendar.first}' and x is not null",
+        dimensions,
+    )
+
+
 def compute_rows(
     wh: Warehouse,
     kpi: Kpi,
@@ -55,14 +68,7 @@ def compute_rows(
     """
     import numpy as np
 
-    dimensions = scope.dimensions(source)
-    rows = read_rows(
-        wh,
-        f"select hash(kpi_unit) as unit, cast(day - date '{calendar.first}' as integer) as day, "
-        f"{', '.join([*dimensions, 'x', 'event'])}\nfrom (\n{rows_of(kpi, source, scope)}\n) r\n"
-        f"where day >= date '{calendar.first}' and x is not null",
-        dimensions,
-    )
+    rows = read_kpi_rows(wh, kpi, source, scope, calendar)
     if not rows.measures:
         return concat([]), []
     _, unit = np.unique(rows.unit, return_inverse=True)
@@ -109,7 +115,8 @@ def estimate_groups(kpi: Kpi, group: Any, rows: Mapping[str, Any]) -> dict[str, 
     numerator = np.full(count, np.nan)
     if kpi.kind == "survival":
         numerator = np.bincount(group, event & (x <= at), minlength=count)
-        curves = [stats.kaplan_meier(x[group == i], event[group == i]).at(at) for i in range(count)]
+        parts = [group == i for i in range(count)]
+        curves = [stats.clustered_at(x[part], event[part], unit[part], at) for part in parts]
         share, low, high = np.array(curves).T
         value, low, high = 1 - share, 1 - high, 1 - low
         reason[np.isnan(value)] = "immature"

@@ -11,6 +11,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from cja_pipeline.kpis.comparisons import Difference, mean_difference, sample_ratio_p
+from cja_pipeline.kpis.gamma_limits import (
+    compound_poisson,
+    gamma_ratio,
+    one_or_more,
+    poisson,
+    share_of_amounts,
+)
 from cja_pipeline.kpis.proportions import (
     Estimate,
     Interval,
@@ -23,7 +30,7 @@ from cja_pipeline.kpis.proportions import (
     wilson,
     z_value,
 )
-from cja_pipeline.kpis.survival import Survival, kaplan_meier, log_rank
+from cja_pipeline.kpis.survival import Survival, clustered_at, kaplan_meier, log_rank
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,9 +45,11 @@ __all__ = [
     "Survival",
     "benjamini_hochberg",
     "bootstrap",
+    "clustered_at",
     "clustered_ratio",
     "compound_poisson",
     "effective_wilson",
+    "gamma_ratio",
     "grouped_quantile",
     "kaplan_meier",
     "log_rank",
@@ -48,10 +57,12 @@ __all__ = [
     "mover_ratio",
     "newcombe_difference",
     "nps",
+    "one_or_more",
     "poisson",
     "quantile",
     "ratio_from_moments",
     "sample_ratio_p",
+    "share_of_amounts",
     "two_proportion_p",
     "wilson",
 ]
@@ -106,40 +117,6 @@ def ratio_from_moments(
         se = np.where(count > 1, np.sqrt(count / (count - 1) * residual) / np.abs(d), np.nan)
         t = stdtrit(np.maximum(count - 1, 1), 0.5 + confidence / 2)
     return Estimate(plain(ratio), plain(ratio - t * se), plain(ratio + t * se), plain(se))
-
-
-def poisson(events: ArrayLike, confidence: float = 0.95) -> Interval:
-    """Limits of the mean of a Poisson count, by the inverse incomplete gamma function (Garwood 1936)."""
-    import numpy as np
-    from scipy.special import gammaincinv
-
-    count, tail = as_floats(events), (1 - confidence) / 2
-    low = np.where(count > 0, gammaincinv(np.maximum(count, 1e-9), tail), 0.0)
-    return Interval(plain(low), plain(gammaincinv(count + 1, 1 - tail)))
-
-
-def compound_poisson(
-    total: ArrayLike, sum_of_squares: ArrayLike, one_event: float = 1.0, confidence: float = 0.95
-) -> Interval:
-    """Limits of a total that customers add to at random times: revenue, or counts that come in bursts.
-
-    With φ = Σx²/Σx (x a cluster's sum) the total is treated as φ times a Poisson count of Σx/φ: exact Poisson
-    limits where every cluster adds 1, total ± z·√Σx² for large totals, and never below 0 for small ones.
-
-    Args:
-        one_event: φ where nothing happened; NaN makes the limits of such a total unknown (money).
-    Source: variance of a compound Poisson sum; gamma approximation as Fay & Feuer 1997. A negative total
-    (refunds above revenue) has normal limits.
-    """
-    import numpy as np
-
-    value, squares = as_floats(total), as_floats(sum_of_squares)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        size = np.where((value > 0) & (squares > 0), squares / value, one_event)
-        low, high = poisson(np.maximum(value, 0) / size, confidence)
-        reach = z_value(confidence) * np.sqrt(squares)
-    low = np.where(value >= 0, size * low, value - reach)
-    return Interval(plain(low), plain(np.where(value >= 0, size * high, value + reach)))
 
 
 def mover_ratio(

@@ -123,6 +123,34 @@ def kaplan_meier(
     )
 
 
+def clustered_at(
+    durations: ArrayLike, observed: ArrayLike, cluster: ArrayLike, time: float, confidence: float = 0.95
+) -> tuple[float, float, float]:
+    """`kaplan_meier(...).at(time)` for rows that belong together (orders of one customer), never narrower.
+
+    Args:
+        cluster: an integer per row.
+    Source: sum of squared influences per cluster, Williams 1995; log(-log) limits as in `kaplan_meier`.
+    """
+    import numpy as np
+    from scipy.special import ndtri
+
+    curve = kaplan_meier(durations, observed, confidence=confidence)
+    share, low, high = curve.at(time)
+    if not 0 < share < 1:
+        return share, low, high
+    x, event = np.asarray(durations, dtype=float), np.asarray(observed, dtype=bool)
+    inside = curve.times <= time
+    steps = np.concatenate([[0.0], np.cumsum(curve.events[inside] / curve.at_risk[inside] ** 2)])
+    influence = steps[np.searchsorted(curve.times[inside], np.minimum(x, time), side="right")]
+    died = event & (x <= time)
+    influence[died] -= 1 / curve.at_risk[np.searchsorted(curve.times, x[died])]
+    _, codes = np.unique(np.asarray(cluster), return_inverse=True)
+    variance = max(float((np.bincount(codes, influence) ** 2).sum()), float(curve.greenwood[inside][-1]))
+    spread = float(ndtri(0.5 + confidence / 2) * np.sqrt(variance) / abs(np.log(share)))
+    return share, float(share ** np.exp(spread)), float(share ** np.exp(-spread))
+
+
 def log_rank(
     durations_a: ArrayLike, observed_a: ArrayLike, durations_b: ArrayLike, observed_b: ArrayLike
 ) -> tuple[float, float]:

@@ -118,7 +118,7 @@ class _Sums:
         columns = np.stack([column[part].astype(float) for column in self.rows.measures], axis=1)
         measures = _added(order, starts, columns)
         number, cell = np.divmod(key[order[starts]], self.days * self.slices)
-        terms = _evaluate(self.moments, measures)
+        terms = evaluate(self.moments, measures)
         places, place = np.unique(cell, return_inverse=True)
         counted = np.column_stack([terms, np.ones(len(cell))])
         self.plain.append((places, _spread(place, len(places), counted)))
@@ -139,7 +139,7 @@ class _Sums:
         day, code = np.divmod(cell, self.slices)
 
         def change(rows: Numbers, starts: Numbers) -> Floats:
-            return _evaluate(bent, _added(rows, starts, measures)) - _added(rows, starts, terms)
+            return evaluate(bent, _added(rows, starts, measures)) - _added(rows, starts, terms)
 
         for grain, names in self.wanted.items():
             period, count = self.periods[grain][day], self.count[grain]
@@ -212,7 +212,7 @@ def _spread(place: Numbers, places: int, values: Floats) -> Floats:
     return csc_matrix((np.ones(len(place)), place, ends), shape=(places, len(place))) @ values
 
 
-def _evaluate(moments: Sequence[Moment], measures: Floats) -> Floats:
+def evaluate(moments: Sequence[Moment], measures: Floats) -> Floats:
     """The value of each moment for every row of sums; shape (rows, moments)."""
     import numpy as np
 
