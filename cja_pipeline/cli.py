@@ -7,11 +7,13 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import click
 
 from cja_pipeline.answers import DAY, explain, quality, quarantine
+from cja_pipeline.doctor.command import doctor
 from cja_pipeline.privacy.commands import privacy
 
 
@@ -22,8 +24,15 @@ def main() -> None:
     os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
 
 
-for command in (explain, quality, quarantine, privacy):
+for command in (doctor, explain, quality, quarantine, privacy):
     main.add_command(command)
+
+
+def _stop_on_signals() -> None:
+    """Stop in order on Ctrl-C and when a supervisor says SIGTERM. A shell's background job starts us with
+    SIGINT ignored, which children would inherit and then never stop."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.default_int_handler)
 
 
 def _fail(error: Exception) -> None:
@@ -48,6 +57,7 @@ def demo(customers: int | None, days: int | None, seed: int | None, nights: int)
     from cja_pipeline.demo import run_demo
     from cja_pipeline.settings import get_settings
 
+    _stop_on_signals()
     try:
         ok = run_demo(
             get_settings(), wide_console(), customers=customers, days=days, seed=seed, nights=nights
@@ -70,6 +80,7 @@ def run(start: dt.datetime | None, end: dt.datetime | None) -> None:
     from cja_pipeline.history import first_day, today
     from cja_pipeline.settings import get_settings
 
+    _stop_on_signals()
     first = start.date() if start else today() - dt.timedelta(days=1)
     last = end.date() if end else first
     if not first_day() <= first <= last < today():
@@ -120,6 +131,7 @@ def up(port: int, read_only: bool) -> None:
     Example: cja up --port 3000
     """
     from cja_pipeline.orchestration.nightly import dagster_home
+    from cja_pipeline.orchestration.run_findings import revive_queue
 
     home = dagster_home()
     workspace = home / "workspace.yaml"
@@ -137,13 +149,18 @@ def up(port: int, read_only: bool) -> None:
         *(["--read-only"] * read_only),
     ]
     daemon = [*python, "dagster._daemon", "run", "-w", str(workspace), "--log-level", "warning"]
-    # A supervisor stops us with SIGTERM; a shell's background job starts us with SIGINT ignored, which the
-    # children would inherit and then never stop. Both mean: stop, and the children too.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.default_int_handler)
-    children = [subprocess.Popen(command) for command in ([server] if read_only else [server, daemon])]  # noqa: S603
+    _stop_on_signals()
+    for run_id in revive_queue():
+        click.echo(f"Run {run_id} had died; it is marked as failed and will be started again.")
+    commands = [server] if read_only else [server, daemon]
+    children = [subprocess.Popen(command) for command in commands]  # noqa: S603
     try:
-        sys.exit(children[0].wait())
+        while children[0].poll() is None:
+            if not read_only and children[1].poll() is not None:
+                click.echo("The daemon ended; starting it again.")
+                children[1] = subprocess.Popen(daemon)  # noqa: S603
+            time.sleep(1)
+        sys.exit(children[0].returncode)
     except KeyboardInterrupt:
         click.echo("Stopping.")
     finally:

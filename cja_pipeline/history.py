@@ -16,6 +16,11 @@ def today() -> dt.date:
     return dt.datetime.now(shop().zone).date()
 
 
+def last_complete_day() -> dt.date:
+    """The last business day whose night has begun: the one that ended before 04:00 of the shop's clock."""
+    return (dt.datetime.now(shop().zone) - dt.timedelta(hours=28)).date()
+
+
 def first_day() -> dt.date:
     """First day of history: `first_day` of shop.yml, else the simulated world's, else 90 days back.
 

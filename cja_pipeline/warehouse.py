@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 SCHEMAS = ("config", "validated", "customers", "kpis", "journey_maps", "quality")
 LOCK_PATIENCE_SECONDS = 30.0
 DOUBLE_DIGITS = 9
+INTERRUPTED = "Query interrupted"
 log = logging.getLogger("cja_pipeline.warehouse")
 
 
@@ -41,8 +42,16 @@ class WarehouseBusyError(RuntimeError):
 class Warehouse:
     """An open warehouse. Use as a context manager; every method runs on its single connection."""
 
-    def __init__(self, path: Path | str, *, memory_limit: str = "1500MB", threads: int = 2) -> None:
+    def __init__(
+        self,
+        path: Path | str,
+        *,
+        memory_limit: str = "1500MB",
+        threads: int = 2,
+        patience: float | None = None,
+    ) -> None:
         self.path = path
+        self._patience = LOCK_PATIENCE_SECONDS if patience is None else patience
         self._depth = 0
         self.before_commit: Callable[[Warehouse], None] | None = None  # raises if this run may not commit
         self._limits = {"memory_limit": memory_limit, "threads": threads}
@@ -51,7 +60,7 @@ class Warehouse:
         self._open()
 
     def _open(self) -> None:
-        self.connection = self._connect(str(self.path), self._limits)
+        self.connection = self._connect(str(self.path), self._limits, self._patience)
         if str(self.path) != ":memory:":
             self.execute(f"SET temp_directory = '{_quote(str(self.path))}.tmp'")
         self.execute("SET TimeZone = 'UTC'")
@@ -81,8 +90,8 @@ class Warehouse:
         self._open()
 
     @staticmethod
-    def _connect(path: str, config: dict[str, Any]) -> duckdb.DuckDBPyConnection:
-        deadline = time.monotonic() + LOCK_PATIENCE_SECONDS
+    def _connect(path: str, config: dict[str, Any], patience: float) -> duckdb.DuckDBPyConnection:
+        deadline = time.monotonic() + patience
         while True:
             try:
                 return duckdb.connect(path, config=config)
@@ -116,7 +125,16 @@ class Warehouse:
         self, query: str, params: Sequence[Any] | dict[str, Any] | None = None
     ) -> duckdb.DuckDBPyConnection:
         """Run a query and return the connection for ``fetchall()`` or ``df()``; fetch before going on."""
-        return self.connection.execute(query) if params is None else self.connection.execute(query, params)
+        try:
+            return (
+                self.connection.execute(query) if params is None else self.connection.execute(query, params)
+            )
+        except RuntimeError as error:
+            if (
+                str(error) == INTERRUPTED
+            ):  # what DuckDB makes of Ctrl-C; as an error it would fail one step only
+                raise KeyboardInterrupt from error
+            raise
 
     def df(self, query: str, params: Sequence[Any] | dict[str, Any] | None = None) -> pd.DataFrame:
         """The result of a query as a DataFrame."""

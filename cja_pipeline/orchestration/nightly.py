@@ -3,14 +3,19 @@
 import datetime as dt
 import logging
 import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 
 import dagster as dg
+import sqlalchemy as sa
 
 from cja_pipeline.orchestration.jobs import NIGHTLY
 from cja_pipeline.settings import get_settings
 
+progress = logging.getLogger("cja_pipeline.progress")
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
 
@@ -42,21 +47,42 @@ def run_nights(start: dt.date, end: dt.date, *, reason: str = "terminal", job: s
     from cja_pipeline.definitions import build_definitions
 
     definition = build_definitions().resolve_job_def(job)
-    with dg.DagsterInstance.get() as instance:
-        result = definition.execute_in_process(
-            instance=instance,
-            tags={
-                RANGE_START: start.isoformat(),
-                RANGE_END: end.isoformat(),
-                "started_by": reason,
-            },
-            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-            raise_on_error=False,
+    run_id = str(uuid.uuid4())
+    try:
+        with dg.DagsterInstance.get() as instance, _cancelled_if_stopped(instance, run_id):
+            result = definition.execute_in_process(
+                instance=instance,
+                run_id=run_id,
+                tags={
+                    RANGE_START: start.isoformat(),
+                    RANGE_END: end.isoformat(),
+                    "started_by": reason,
+                },
+                run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+                raise_on_error=False,
+            )
+    except sa.exc.DatabaseError as error:
+        progress.error(
+            "Dagster's run history cannot be used (%s). The data do not depend on it: `cja doctor --fix` "
+            "begins a new one.",
+            type(error.orig).__name__,
         )
+        return False
     for event in result.filter_events(lambda event: event.is_step_failure):
         error = event.step_failure_data.error
         cause = (error.cause or error) if error else None
-        logging.getLogger("cja_pipeline.progress").error(
-            "%s failed: %s", event.step_key, cause.message.strip() if cause else "unknown"
-        )
+        progress.error("%s failed: %s", event.step_key, cause.message.strip() if cause else "unknown")
     return result.success
+
+
+@contextmanager
+def _cancelled_if_stopped(instance: dg.DagsterInstance, run_id: str) -> Iterator[None]:
+    """Note in the run history that a person or a supervisor stopped the run, so that nothing waits for it."""
+    try:
+        yield
+    except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError):
+        run = instance.get_run_by_id(run_id)
+        if run is not None and not run.is_finished:
+            instance.report_run_canceled(run, "Stopped by Ctrl-C or SIGTERM.")
+        progress.error("Stopped. What is committed is whole; the same command goes on from there.")
+        raise KeyboardInterrupt from None

@@ -112,6 +112,8 @@ def _fetch_all(store: Store, objects: list[StoredObject], folder: Folder) -> int
         try:
             rows = count_rows(target)
         except ValueError as error:
+            if store.unfinished(item):
+                raise UnavailableError(f"{item.name}: {error}; it is still being written") from None
             _put_aside(folder, target, item, f"{item.name}: {error}")
         else:
             file = LandedFile(target.name, digest, rows, item.size, item.identity())

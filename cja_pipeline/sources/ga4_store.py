@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import time
 from base64 import b64encode
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +12,11 @@ from typing import Any, Protocol
 from urllib.parse import quote, unquote, urlsplit
 
 from cja_pipeline.sources.client import VendorClient
-from cja_pipeline.sources.errors import VendorError
+from cja_pipeline.sources.errors import UnavailableError, VendorError
 from cja_pipeline.sources.manifest import sha256_of
 from cja_pipeline.sources.paging import LoopGuard, fitting, items
+
+SETTLED_SECONDS = 300
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,10 @@ class Store(Protocol):
 
     def fetch(self, item: StoredObject, target: Path) -> str:
         """Copy an object byte for byte into `target`; return its SHA-256. VendorError if it changed."""
+        ...
+
+    def unfinished(self, item: StoredObject) -> bool:
+        """Whether somebody may still be writing the object, so that it is too early to call it damaged."""
         ...
 
 
@@ -73,6 +80,10 @@ class BucketStore:
         path = f"{self._path}/{quote(item.name, safe='')}"
         return self._client.download(path, target, {"alt": "media"}, size=item.size, md5=item.md5)
 
+    def unfinished(self, item: StoredObject) -> bool:
+        """Cloud Storage shows an object when it is complete."""
+        return False
+
 
 class FolderStore:
     """A folder on this machine, from ``file:///...`` (for exports that something else copies here)."""
@@ -98,8 +109,11 @@ class FolderStore:
     def fetch(self, item: StoredObject, target: Path) -> str:
         shutil.copyfile(self.root / item.name, target)
         if _md5(target) != item.md5:
-            raise VendorError(f"{item.name} changed while it was copied")
+            raise UnavailableError(f"{item.name} changed while it was copied")
         return sha256_of(target)
+
+    def unfinished(self, item: StoredObject) -> bool:
+        return time.time() - (self.root / item.name).stat().st_mtime < SETTLED_SECONDS
 
 
 def _described(entry: Any) -> StoredObject:

@@ -84,7 +84,10 @@ def first_change(pull: Pull[HubspotSource], stream: str) -> dt.datetime | None:
     for folder in pull.stream_folder(stream).glob("dt=*/run=*"):
         if (manifest := read_manifest(folder)) is None:
             continue
-        as_of, start = parse_stamp(folder.name.removeprefix("run=")), parse_time(manifest.window["start"])
+        try:
+            as_of, start = parse_stamp(folder.name.removeprefix("run=")), parse_time(manifest.window["start"])
+        except (KeyError, ValueError):
+            continue  # as if it were not there
         if as_of == pull.as_of and folder.parent.name == f"dt={pull.window.end}":
             again.append(start)
         else:

@@ -163,6 +163,8 @@ def recover(stream: Path) -> None:
                 retired.rename(final)
         for unfinished in parent.glob(f"{TEMPORARY}*"):
             shutil.rmtree(unfinished)
+        for manifest in parent.glob(f"*/.{NAME}.new"):
+            manifest.unlink()
 
 
 @contextlib.contextmanager

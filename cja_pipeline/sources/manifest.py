@@ -7,8 +7,10 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+
+from pydantic import TypeAdapter
 
 from cja_pipeline.sources.window import parse_time
 
@@ -76,13 +78,25 @@ class Manifest:
 
 
 def read_manifest(folder: Path) -> Manifest | None:
-    """The manifest of a landed folder, or None if there is none that can be read."""
+    """The manifest of a landed folder, or None if there is none that can be read and believed.
+
+    Keys that this version does not know are left out, so that an older version reads a newer landing.
+    """
     try:
-        value: dict[str, Any] = json.loads((folder / NAME).read_text(encoding="utf-8"))
-        value["files"] = [LandedFile(**file) for file in value["files"]]
-        return Manifest(**value)
-    except (OSError, ValueError, KeyError, TypeError):
+        found = _reader().validate_json((folder / NAME).read_bytes())
+        dt.date.fromisoformat(found.dt)
+        parse_time(found.as_of)
+    except (OSError, ValueError):
         return None
+    counts = [found.pages, found.rows, found.duplicate_rows, found.rejected_rows, found.bytes]
+    counts += [file.rows for file in found.files]
+    plain = all(Path(file.name).name == file.name for file in found.files)
+    return found if plain and min(counts) >= 0 else None
+
+
+@lru_cache(maxsize=1)
+def _reader() -> TypeAdapter[Manifest]:
+    return TypeAdapter(Manifest)
 
 
 def folders(landing: Path, vendor: str = "*", stream: str = "*") -> Iterator[Path]:

@@ -20,8 +20,12 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 GZIP = b"\x1f\x8b"
-PIECE = 1 << 20
-MAX_BYTES = 4 << 30
+CUT_OFF = "gzip file cut off before its end"
+PIECE = 1 << 16  # deflate expands a thousandfold at most: 64 MB at a time
+BOM = b"\xef\xbb\xbf"
+MAX_EXPANSION = 250  # JSON lines shrink some twentyfold; what shrinks more than this is no data
+MIN_LIMIT = 64 << 20
+MAX_LINE = 16 << 20
 
 
 @dataclass
@@ -64,9 +68,15 @@ def read_lines(file: File) -> Lines:
     except OSError as error:
         return _whole(nothing, "missing_file", f"the file cannot be read: {type(error).__name__}")
     notes = []
-    if file.sha256 and hashlib.sha256(data).hexdigest() != file.sha256:
+    altered = bool(file.sha256) and hashlib.sha256(data).hexdigest() != file.sha256
+    if altered:
         notes.append("the content differs from its manifest (SHA-256)")
     text, cause = unpack(data)
+    if altered and cause != CUT_OFF:
+        # values may have changed without a trace: only of a file that merely ends early is the rest sound
+        nothing.notes = notes
+        return _whole(nothing, "unreadable_file", "; ".join([*notes, *([cause] if cause else [])]))
+    text = text.removeprefix(BOM)
     if text.lstrip()[:1] == b"<" and b"\n{" not in text:
         nothing.notes = notes
         first = text.lstrip()[:500].decode("utf-8", "replace")
@@ -89,6 +99,7 @@ def unpack(data: bytes) -> tuple[bytes, str]:
     does."""
     if data[:1] != GZIP[:1]:
         return data, "" if data else "the file is empty"
+    limit = max(MAX_EXPANSION * len(data), MIN_LIMIT)
     pieces: list[bytes] = []
     size, rest = 0, data
     while rest:
@@ -99,12 +110,12 @@ def unpack(data: bytes) -> tuple[bytes, str]:
                 pieces.append(stream.decompress(rest[at : at + PIECE]))
                 size += len(pieces[-1])
                 at += PIECE
-                if size > MAX_BYTES:
-                    return b"".join(pieces), f"more than {MAX_BYTES >> 30} GiB of text"
+                if size > limit:
+                    return b"", f"expands more than {MAX_EXPANSION}-fold"
         except zlib.error as error:
             return b"".join(pieces), f"damaged gzip file: {error}"
         if not stream.eof:
-            return b"".join(pieces), "gzip file cut off before its end"
+            return b"".join(pieces), CUT_OFF
         rest = stream.unused_data
         if rest and rest[:2] != GZIP:
             return b"".join(pieces), "bytes after the end of the gzip file"
@@ -140,6 +151,11 @@ def _cut(file: File, text: bytes) -> Lines:
     for index in np.flatnonzero(np.diff(offsets) <= 2):
         keep[index] = bool(text[offsets[index] : offsets[index + 1]].strip())
     lost: list[Lost] = []
+    for index in np.flatnonzero(np.diff(offsets) > MAX_LINE):
+        keep[index] = False
+        cause = f"longer than {MAX_LINE >> 20} MB"
+        start = text[offsets[index] : offsets[index] + 200].decode("utf-8", "replace")
+        lost.append(Lost(file, int(numbers[index]), 1, "oversized_line", cause, start))
     try:
         array.validate(full=True)
     except pa.ArrowInvalid:

@@ -13,7 +13,7 @@ from typing import Any
 from cja_pipeline.quality.across import across_outcomes
 from cja_pipeline.tables import TABLES
 from cja_pipeline.validated.load_checks import load_checks
-from cja_pipeline.validated.outcomes import Outcome, number, share, store
+from cja_pipeline.validated.outcomes import RESULTS, Outcome, number, share, store
 from cja_pipeline.validated.outcomes import now as moment
 from cja_pipeline.validated.suites import ROW_ACTIONS, VOLUME, Expectation, Suite, load_suite
 from cja_pipeline.validated.words import expected_of
@@ -42,7 +42,7 @@ def check(
     suite = load_suite(table)
     if suite is None:
         return []
-    now = moment()
+    now = _moment(warehouse, run_id)
     given = dict(params or {})
     days = _days(warehouse, suite, run_id, given.pop("days", None))
     outcomes = _suite_outcomes(
@@ -83,6 +83,15 @@ def run_parameters(warehouse: Warehouse, table: str, run_id: str, days: Sequence
         "rows_before": int(before or 0),
         "rows_least": int(KEPT_SHARE * (before or 0)),
     }
+
+
+def _moment(warehouse: Warehouse, run_id: str) -> dt.datetime:
+    """Now (UTC), but later than what earlier runs found: which result is the newest must not depend on a
+    clock that was set back."""
+    now, last = moment(), None
+    if warehouse.exists(RESULTS):
+        last = warehouse.scalar(f"SELECT max(checked_at) FROM {RESULTS} WHERE run_id <> ?", [run_id])
+    return now if last is None else max(now, last + dt.timedelta(seconds=1))
 
 
 def _days(warehouse: Warehouse, suite: Suite, run_id: str, given: Sequence[dt.date] | None) -> list[dt.date]:

@@ -248,6 +248,7 @@ class Writing:
 
 UNREADABLE_ADVICE = {
     "malformed_line": "Look at the line in quarantine; a cut-off transfer leaves one, a broken export many.",
+    "oversized_line": "One record of this size is a fault of the export; tell the vendor's side.",
     "lost_rows": "The file is damaged or incomplete: pull the day again.",
     "not_json": "The vendor answered with a web page: pull the day again.",
     "unreadable_file": "The file is damaged or has other columns: pull the day again, or adapt the mapping.",

@@ -20,16 +20,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+# what a night imports beside the package itself
 MODULES = (
-    "cja_pipeline.definitions", "cja_pipeline.orchestration.nightly", "cja_pipeline.validated.gx",
-    "cja_pipeline.validated.runner", "cja_pipeline.customers.identity", "cja_pipeline.kpis.kpi_values",
-    "cja_pipeline.kpis.findings", "cja_pipeline.kpis.journey_build", "cja_pipeline.kpis.attribution",
-    "cja_pipeline.kpis.value", "cja_pipeline.journey_maps.report", "cja_pipeline.journey_maps.publication",
-    "cja_pipeline.journey_maps.scorecard", "cja_pipeline.sources.dispatch", "cja_pipeline.simulator.ensure",
-    "cja_pipeline.simulator.mocks", "cja_pipeline.sources.ga4", "cja_pipeline.sources.hubspot",
-    "cja_pipeline.sources.klaviyo", "cja_pipeline.sources.meta", "great_expectations", "pandas",
-    "phonenumbers", "pyarrow.parquet", "scipy.stats", "scipy.sparse.csgraph", "scipy.optimize", "sqlglot",
-    "PIL.ImageDraw",
+    "alembic.command", "dagster._core.storage.migration.utils", "dagster._core.storage.sqlite_storage",
+    "great_expectations", "pandas", "phonenumbers", "PIL.ImageDraw", "PIL.PngImagePlugin", "pyarrow.dataset",
+    "pyarrow.parquet", "scipy.optimize", "scipy.sparse.csgraph", "scipy.stats", "sqlglot",
+    "upath.implementations.local", "vaderSentiment.vaderSentiment",
 )  # fmt: skip
 
 
@@ -161,12 +157,16 @@ def _fork(command: dict[str, Any], log: Path) -> End:
 def serve() -> None:
     """Import everything, then answer commands until the input ends."""
     import importlib
+    import pkgutil
     import tempfile
 
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # whatever an import prints is not an answer
-    for name in MODULES:
-        importlib.import_module(name)
+    package = importlib.import_module("cja_pipeline")
+    mine = [one.name for one in pkgutil.walk_packages(package.__path__, "cja_pipeline.")]
+    for name in (*MODULES, *mine):
+        if not name.endswith("__main__"):
+            importlib.import_module(name)
     with tempfile.TemporaryDirectory() as folder:
         for line in sys.stdin:
             end = _fork(json.loads(line), Path(folder) / "log")
