@@ -35,6 +35,7 @@ SYMBOLS = {
     "UAH": "₴",
 }
 ZERO_DECIMAL = {"JPY", "KRW", "CLP", "ISK", "VND"}
+THREE_DECIMAL = {"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"}
 MONTH = 365.25 / 12 * 86_400  # seconds
 LARGE = 1e15  # beyond this a figure is written with a power of ten
 
@@ -136,9 +137,9 @@ class Formats:
         rough: bool = False,
         signed: bool = False,
     ) -> str:
-        """``84000, "EUR" -> "€ 84 k"``; below 100 with two decimals unless the currency has none.
+        """``84000, "EUR" -> "€ 84 k"``; below 100 with the decimals of the currency.
 
-        `rough` is for estimates: thousands from 1,000 on, no decimals below.
+        `rough` is for estimates: thousands from 1,000 on, no decimals from ten on.
         """
         if not usable(value):
             return NOTHING
@@ -148,8 +149,8 @@ class Formats:
         if size >= exact_below:
             figure = self.short(size, exact_below=exact_below)
         else:
-            digits = 2 if not rough and size < 99.995 and currency not in ZERO_DECIMAL else 0
-            figure = self.number(size, digits)
+            coins = size < (9.995 if rough else 99.995)
+            figure = self.number(size, decimals(currency) if coins else 0)
         sign = MINUS if value < 0 else "+" if signed and value > 0 else ""
         return sign + self.with_currency(figure, currency)
 
@@ -222,6 +223,11 @@ class Formats:
             if figure and unit and not unit[-1].isdigit() and low.startswith(unit + gap):
                 high = figure
         return f"{low} {self.to} {high}"
+
+
+def decimals(currency: str | None) -> int:
+    """How many decimals a currency's smallest coin needs."""
+    return 0 if currency in ZERO_DECIMAL else 3 if currency in THREE_DECIMAL else 2
 
 
 def usable(value: float | None) -> bool:

@@ -8,18 +8,22 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from cja_pipeline.journey_maps.lineage import load_lineage
 from cja_pipeline.journey_maps.page import palette
 from cja_pipeline.journey_maps.page.dictionary import dictionary_page
 from cja_pipeline.journey_maps.page.render import render
+from cja_pipeline.settings import get_settings
 from cja_pipeline_tests.journey_maps.example import example
 from cja_pipeline_tests.journey_maps.hostile import hostile
 from cja_pipeline_tests.journey_maps.test_page import empty
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-WIDTHS = (360, 768, 1440, 1800)
+WIDTHS = (360, 768, 1440, 1920)
+THEMES = ("light", "dark")
+PAGES = ("example", "german", "arabic", "yen", "dinar", "hostile", "empty", "dictionary")
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -55,12 +59,59 @@ def browser() -> Iterator[Any]:
         started.close()
 
 
+# ratio of text to the ground behind it for every text on the page; ground that is drawn (SVG) is left out
+CONTRASTS = """() => {
+  const parse = text => (text.match(/[\\d.]+/g) || []).map(Number);
+  const light = ([r, g, b]) => [r, g, b].map(c => c / 255)
+    .map(c => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+  const ground = e => { for (; e; e = e.parentElement) {
+    const found = parse(getComputedStyle(e).backgroundColor);
+    if (found.length === 3 || found[3] === 1) return found } return [255, 255, 255] };
+  const found = [];
+  for (const e of document.querySelectorAll('body *')) {
+    const own = [...e.childNodes].some(n => n.nodeType === 3 && n.textContent.trim());
+    if (!own || e.closest('svg') || e.getBoundingClientRect().width <= 1) continue;
+    const [one, other] = [light(parse(getComputedStyle(e).color)), light(ground(e))].sort((a, b) => b - a);
+    const ratio = (one + 0.05) / (other + 0.05);
+    if (ratio < 4.5) found.push([ratio.toFixed(2), e.tagName, e.className, e.textContent.slice(0, 40)]);
+  }
+  return found }"""
+# roles that mean nothing to a screen reader without a name
+NAMED = {"link", "button", "region", "image", "table", "heading", "DisclosureTriangle", "navigation", "img"}
+ARABIC = """language: ar
+direction: rtl
+page: {title: رحلة العميل, segment_all: جميع العملاء}
+map: {title: خريطة الرحلة, customers: العملاء, emotion: الشعور, pains: نقاط الألم, opportunities: الفرص}
+stage: {awareness: الوعي, consideration: التفكير, purchase: الشراء, retention: الاحتفاظ, advocacy: التوصية}
+"""
+
+
+def in_currency(code: str, factor: float) -> pd.DataFrame:
+    frame = example()
+    money = (frame["unit"] == "money") | (frame["item"] == "headline")
+    frame.loc[money, ["value", "low", "high", "target", "previous"]] *= factor
+    frame.loc[frame["currency"] == "EUR", "currency"] = code
+    frame["series"] = frame["series"].where(frame["section"] != "attribution", "")
+    return frame
+
+
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("pages")
+    (folder / "labels").mkdir()
+    (folder / "labels" / "ar.yml").write_text(ARABIC, encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CJA_CONFIG", str(folder))
+        get_settings.cache_clear()
+        arabic = render(example(), language="ar")
+    get_settings.cache_clear()
     found = {
         "example": render(example()),
         "german": render(example(), language="de"),
+        "arabic": arabic,
+        "yen": render(in_currency("JPY", 160.0)),
+        "dinar": render(in_currency("KWD", 0.001)),
         "hostile": render(hostile()),
         "empty": render(empty()),
         "dictionary": dictionary_page(load_lineage(), "de", "inputs"),
@@ -81,31 +132,94 @@ def open_page(browser: Any, path: Path, width: int, theme: str = "light") -> tup
     return page, dialogs, requests
 
 
-@pytest.mark.parametrize("name", ["example", "german", "hostile", "empty", "dictionary"])
-@pytest.mark.parametrize("width", WIDTHS)
-def test_no_sideways_scroll_and_nothing_spills(
-    browser: Any, pages: dict[str, Path], name: str, width: int
+@pytest.mark.parametrize("name", PAGES)
+def test_no_sideways_scroll_and_nothing_spills_at_any_width(
+    browser: Any, pages: dict[str, Path], name: str
 ) -> None:
-    page, _, _ = open_page(browser, pages[name], width)
-    sizes = page.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
-    assert sizes[0] == sizes[1] == width
-    assert page.evaluate(SPILLS) == []
-    assert page.evaluate(OUTSIDE) == []
-    for summary in page.locator("summary").all():
-        summary.click()
-    assert page.evaluate("document.documentElement.scrollWidth") == width
+    page, _, _ = open_page(browser, pages[name], 1440)
+    for opened in (False, True):
+        for width in WIDTHS:
+            page.set_viewport_size({"width": width, "height": 900})
+            sizes = page.evaluate(
+                "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"
+            )
+            assert sizes == [width, width], opened
+            assert page.evaluate(SPILLS) == [], width
+            assert page.evaluate(OUTSIDE) == [], width
+        page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true })")
     page.context.close()
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_hostile_data_runs_nothing_and_requests_nothing(
+@pytest.mark.parametrize("theme", THEMES)
+def test_hostile_data_runs_nothing_requests_nothing_and_spills_nothing(
     browser: Any, pages: dict[str, Path], theme: str
 ) -> None:
-    page, dialogs, requests = open_page(browser, pages["hostile"], 1440, theme)
-    page.wait_for_timeout(300)
-    assert dialogs == []
-    assert requests == [pages["hostile"].as_uri()]
-    assert page.evaluate("document.scripts.length") == 0
+    for width in WIDTHS:
+        page, dialogs, requests = open_page(browser, pages["hostile"], width, theme)
+        for summary in page.locator("summary").all():
+            summary.click()
+        page.wait_for_timeout(100)
+        assert dialogs == []
+        assert requests == [pages["hostile"].as_uri()]
+        assert page.evaluate("document.scripts.length + document.images.length + frames.length") == 0
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+        assert page.evaluate(SPILLS) == []
+        page.context.close()
+
+
+@pytest.mark.parametrize("name", ["example", "hostile", "empty", "dictionary"])
+def test_every_text_on_the_page_can_be_read_in_both_themes(
+    browser: Any, pages: dict[str, Path], name: str
+) -> None:
+    page, _, _ = open_page(browser, pages[name], 1440)
+    page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true })")
+    for theme in THEMES:
+        page.emulate_media(color_scheme=theme)
+        assert page.evaluate(CONTRASTS) == [], theme
+    page.context.close()
+
+
+@pytest.mark.parametrize("name", ["example", "arabic", "hostile", "empty"])
+def test_a_screen_reader_finds_a_name_for_everything(browser: Any, pages: dict[str, Path], name: str) -> None:
+    page, _, _ = open_page(browser, pages[name], 1440)
+    tree = page.context.new_cdp_session(page).send("Accessibility.getFullAXTree")["nodes"]
+    known = [node for node in tree if not node.get("ignored")]
+    for node in known:
+        role = node["role"]["value"]
+        text = str(node.get("name", {}).get("value", "")).strip()
+        assert role not in NAMED or text, (role, node.get("nodeId"))
+    roles = [node["role"]["value"] for node in known]
+    assert roles.count("main") == 1
+    assert "rowheader" in roles
+    assert page.evaluate("document.documentElement.lang") != ""
+    page.context.close()
+
+
+def test_everything_can_be_reached_by_keyboard(browser: Any, pages: dict[str, Path]) -> None:
+    page, _, _ = open_page(browser, pages["example"], 1440)
+    wanted = page.evaluate(
+        "[...document.querySelectorAll('a[href],summary,[tabindex=\"0\"]')]"
+        ".filter(e => e.tagName === 'SUMMARY' || !e.closest('details:not([open])')).length"
+    )
+    reached = set()
+    for _ in range(wanted + 5):
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate("[...document.querySelectorAll('*')].indexOf(document.activeElement)"))
+        ring = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+        assert ring in ("solid", "auto") or page.evaluate("document.activeElement === document.body")
+    assert len(reached) >= wanted
+    page.context.close()
+
+
+def test_right_to_left_languages_mirror_the_drawings(browser: Any, pages: dict[str, Path]) -> None:
+    page, _, _ = open_page(browser, pages["arabic"], 1440)
+    stages = [box["x"] for box in (cell.bounding_box() for cell in page.locator(".stages .cell").all())]
+    assert stages == sorted(stages, reverse=True)
+    assert page.evaluate("getComputedStyle(document.querySelector('svg.wide')).transform").startswith(
+        "matrix(-1"
+    )
+    dots = [box["x"] for box in (dot.bounding_box() for dot in page.locator(".curve i").all())]
+    assert dots == sorted(dots, reverse=True)
     page.context.close()
 
 
@@ -165,8 +279,11 @@ def test_the_map_can_be_reached_and_scrolled_by_keyboard(browser: Any, pages: di
     page.context.close()
 
 
-def test_it_prints_on_few_sheets(browser: Any, pages: dict[str, Path]) -> None:
+@pytest.mark.parametrize(("paper", "most"), [("A3", 2), ("A4", 3), ("Letter", 4)])
+def test_it_prints_on_few_sheets(browser: Any, pages: dict[str, Path], paper: str, most: int) -> None:
     page, _, _ = open_page(browser, pages["example"], 1440)
-    sheets = page.pdf(prefer_css_page_size=True)
-    assert sheets.count(b"/Type /Page\n") + sheets.count(b"/Type /Page ") <= 3
+    sheets = page.pdf(format=paper, print_background=True)
+    assert 1 < sheets.count(b"/Type /Page\n") + sheets.count(b"/Type /Page ") <= most
+    page.emulate_media(media="print")
+    assert page.evaluate("getComputedStyle(document.querySelector('.map-scroll')).overflowX") == "clip"
     page.context.close()

@@ -62,6 +62,9 @@ def test_large_counts_are_short(value: float, text: str) -> None:
         (7_000, "EUR", True, f"€{TIED}7{TIED}k", f"7{TIED}Tsd.{TIED}€"),
         (999.6, "EUR", True, f"€{TIED}1{TIED}k", f"1{TIED}Tsd.{TIED}€"),
         (55, "JPY", False, f"¥{TIED}55", f"55{TIED}¥"),
+        (6.5, "KWD", False, f"KWD{TIED}6.500", f"6,500{TIED}KWD"),
+        (1_234, "JPY", True, f"¥{TIED}1.2{TIED}k", f"1,2{TIED}Tsd.{TIED}¥"),
+        (3.456, "EUR", True, f"€{TIED}3.46", f"3,46{TIED}€"),
         (12, "XYZ", False, f"XYZ{TIED}12.00", f"12,00{TIED}XYZ"),
     ],
 )
@@ -93,6 +96,8 @@ def test_shares(share: float, text: str) -> None:
         (86_400, f"1{TIED}day"),
         (1.2 * 86_400, f"1.2{TIED}days"),
         (28 * 86_400, f"28{TIED}days"),
+        (119 * 86_400, f"119{TIED}days"),
+        (607 * 86_400, f"20{TIED}months"),
     ],
 )
 def test_durations(seconds: float, text: str) -> None:
@@ -102,6 +107,8 @@ def test_durations(seconds: float, text: str) -> None:
 def test_dates_write_the_year_once_where_it_is_the_same() -> None:
     assert EN.dates(dt.date(2026, 10, 24), dt.date(2026, 11, 20)) == "24 October – 20 November 2026"
     assert EN.dates(dt.date(2025, 12, 24), dt.date(2026, 1, 20)) == "24 December 2025 – 20 January 2026"
+    assert EN.dates(dt.date(2026, 10, 25), dt.date(2026, 10, 27), short=True) == "25 – 27 Oct 2026"
+    assert DE.dates(dt.date(2026, 10, 25), dt.date(2026, 10, 27), short=True) == "25. – 27. Okt. 2026"
     assert DE.dates(dt.date(2026, 10, 24), dt.date(2026, 11, 20)) == "24. Oktober – 20. November 2026"
     assert EN.moment(dt.datetime(2026, 11, 21, 4, 41)) == "21 Nov 2026, 04:41"  # noqa: DTZ001
 
