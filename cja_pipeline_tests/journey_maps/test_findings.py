@@ -93,6 +93,7 @@ def test_without_a_proven_loss_the_headline_is_calm(wh: Warehouse) -> None:
 def test_records_and_checks_of_the_ledger(wh: Warehouse) -> None:
     blank = {"run_id": "r", "stream": "s", "fingerprint": "f", "rules_hash": "h", "rejected": 0, "late": 0}
     counts = {"quarantined": 0, "duplicate": 0, "accepted": 100, "valid": 100, "written": 100, "offered": 100}
+    none = dict.fromkeys(counts, 0)
     base = blank | counts | {"table_name": "validated.web_events", "day": LAST, "as_of": NOW}
     insert(
         wh,
@@ -103,6 +104,7 @@ def test_records_and_checks_of_the_ledger(wh: Warehouse) -> None:
             | {"source": "web_analytics", "stage": "validated", "offered": 90, "accepted": 88, "rejected": 2}
             | {"quarantined": 3, "valid": 85},
             base | {"source": "crm", "stage": "landed", "day": LAST - dt.timedelta(days=2), "valid": 99},
+            base | none | {"source": "crm", "stage": "validated", "day": LAST - dt.timedelta(days=2)},
         ],
     )
     result = {"run_id": "r", "table_name": "t", "checked_at": NOW, "severity": "warning", "action": "warn"}

@@ -32,11 +32,6 @@ CONSENT = """
     FROM customers.consent_excluded
     WHERE business_date BETWEEN $first_day AND $last_day
 """
-CONSENT = """
-    SELECT sum(excluded), sum(events)
-    FROM customers.consent_excluded
-    WHERE business_date BETWEEN $first_day AND $last_day
-"""
 SOURCES = """
     SELECT source, max(day) AS newest, max(as_of) AS as_of
     FROM quality.ledger
