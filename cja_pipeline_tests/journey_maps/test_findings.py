@@ -113,7 +113,8 @@ def test_records_and_checks_of_the_ledger(wh: Warehouse) -> None:
         "quality.results",
         [
             result | {"check_id": "a", "passed": True},
-            result | {"check_id": "b", "passed": False, "checked_at": NOW - dt.timedelta(days=1)},
+            result
+            | {"check_id": "b", "passed": False, "checked_at": NOW - dt.timedelta(days=1), "run_id": "q"},
             result | {"check_id": "b", "passed": True},  # the newer result counts
             result | {"check_id": "c", "passed": False},
             result | {"check_id": "d", "passed": False, "severity": "critical"},

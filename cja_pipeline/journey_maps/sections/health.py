@@ -42,8 +42,8 @@ SOURCES = """
 
 
 def health(context: Context, rows: Rows) -> None:
-    """Rows `refreshed`, `sources`, `checks`, `records`, `quarantine`, the note `limit/consent`; a banner where
-    something is wrong."""
+    """Rows `refreshed`, `sources`, `checks`, `records`, `quarantine`, the note `limit/consent`; a banner
+    where something is wrong."""
     banners: list[str] = []
     refreshed = context.run.get("as_of")
     if context.has("quality.ledger"):
