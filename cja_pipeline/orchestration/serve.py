@@ -1,7 +1,7 @@
 """The Dagster UI and the reports from one loopback origin, behind a guard.
 
 Dagster's web server has no login and accepts a mutation by a plain GET from any page, so the guard refuses
-foreign hosts and origins, and GraphQL by GET. Reports are static and may not run script.
+foreign hosts and origins, and GraphQL in the address. Reports are static and may not run script.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
@@ -25,7 +25,7 @@ LOOPBACK = {"127.0.0.1", "localhost", "[::1]"}
 
 
 class Guard:
-    """Refuses what only another site would send: foreign Host or Origin, and GraphQL queries by GET."""
+    """Refuses what only another site would send: foreign Host or Origin, and GraphQL in the address."""
 
     def __init__(self, app: Any, port: int) -> None:
         self.app = app
@@ -47,11 +47,15 @@ class Guard:
         origin = headers.get("origin")
         if origin is not None and urlsplit(origin).netloc not in self.hosts:
             return "Refused: the request comes from another site."
-        if scope["type"] == "http" and scope["path"].rstrip("/").endswith("/graphql"):
-            if scope["method"] == "GET" and b"query=" in scope.get("query_string", b""):
-                return "Refused: GraphQL is answered to POST only."
-            if headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
-                return "Refused: the request comes from another site."
+        if scope["type"] != "http":
+            return None
+        graphql = scope["path"].rstrip("/").endswith("/graphql")
+        # Dagster takes a query from the address, of a GET and of a plain form, whatever it changes
+        if graphql and "query" in parse_qs(scope.get("query_string", b"").decode("latin-1")):
+            return "Refused: GraphQL is answered to a POST with a body only."
+        changes = graphql or scope["method"] not in {"GET", "HEAD"}
+        if changes and headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
+            return "Refused: the request comes from another site."
         return None
 
 
