@@ -1,4 +1,4 @@
-"""The commands of `cja` that answer questions about the last night: explain, quality, quarantine."""
+"""The commands of `cja` that answer questions about the last night: explain, kpis, quality, quarantine."""
 
 from __future__ import annotations
 
@@ -123,6 +123,45 @@ def quarantine_replay(table: str) -> None:
     click.echo(
         f"{len(report.days)} days read again: {report.valid} valid, {report.quarantined} still kept out."
     )
+
+
+@click.command()
+@click.argument("kpi", required=False)
+@click.option("--markdown", is_flag=True, help="Print the document of all KPIs.")
+@as_json_option
+def kpis(kpi: str | None, markdown: bool, as_json: bool) -> None:
+    """The KPIs in use, or the definition of one: formula, unit, window, interval, owner.
+
+    Example: cja kpis conversion_rate
+    """
+    from cja_pipeline.console import print_json
+    from cja_pipeline.kpis.catalogue import load_catalogue
+    from cja_pipeline.kpis.docs import catalogue_markdown, facts
+
+    catalogue = load_catalogue()
+    if markdown:
+        click.echo(catalogue_markdown(catalogue), nl=False)
+        return
+    if kpi:
+        if kpi not in catalogue.kpis:
+            raise click.UsageError(f"There is no KPI {kpi!r}. `cja kpis` lists them.")
+        one = catalogue[kpi]
+        known = {"id": one.id, "label": one.label, "stage": one.stage, "description": one.description}
+        known |= {name.lower().replace(" ", "_"): text for name, text in facts(catalogue, one).items()}
+        if as_json:
+            print_json(known)
+        else:
+            for name, text in known.items():
+                click.echo(f"{name:12} {text}")
+        return
+    rows = [
+        {"kpi": one.id, "stage": one.stage, "label": one.label, "kind": one.kind, "owner": one.owner}
+        for one in catalogue
+    ]
+    if as_json:
+        print_json(rows)
+    else:
+        _print(["kpi", "stage", "label", "kind", "owner"], rows)
 
 
 @click.group()

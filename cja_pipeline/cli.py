@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from cja_pipeline.answers import DAY, explain, quality, quarantine
+from cja_pipeline.answers import DAY, explain, kpis, quality, quarantine
 from cja_pipeline.doctor.command import doctor
 from cja_pipeline.privacy.commands import privacy
 
@@ -24,7 +24,7 @@ def main() -> None:
     os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
 
 
-for command in (doctor, explain, quality, quarantine, privacy):
+for command in (doctor, explain, kpis, quality, quarantine, privacy):
     main.add_command(command)
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cja_pipeline.kpis.catalogue import Catalogue, load_catalogue
+from cja_pipeline.kpis.estimates import estimate
 from cja_pipeline.kpis.kpi_entry import Kpi, fill
+from cja_pipeline.kpis.kpi_sources import load_sources
 from cja_pipeline.kpis.objectives import load_objectives
 from cja_pipeline.warehouse import Warehouse
 
@@ -43,6 +45,8 @@ def describe(catalogue: Catalogue) -> pd.DataFrame:
                 "objective": objective.objective if objective else None,
                 "target": objective.target if objective else None,
                 "owner": kpi.owner,
+                "unit": unit_of(kpi),
+                "interval": interval_of(kpi),
                 "version": kpi.version,
                 "definition_hash": catalogue.definition_hash(kpi),
             }
@@ -74,6 +78,33 @@ def formula(kpi: Kpi) -> str:
     if kpi.complement:
         text = f"1 - {text}"
     return f"{text}, where {kpi.where}" if kpi.where else text
+
+
+def unit_of(kpi: Kpi) -> str:
+    """What a KPI counts and its interval is clustered by, in words."""
+    if kpi.kind == "derived":
+        return "as its parts"
+    if kpi.kind == "nps":
+        return "answer"
+    source = load_sources()[str(kpi.source)]
+    return "customer" if source.people else "row as delivered"
+
+
+def interval_of(kpi: Kpi) -> str:
+    """Method of a KPI's interval, as its published rows name it; ``none`` for figures taken as exact."""
+    import numpy as np
+
+    if kpi.kind == "derived":
+        return "mover"
+    if kpi.kind == "survival":
+        return "greenwood"
+    if kpi.kind == "quantile":
+        return "bootstrap" if kpi.interval == "bootstrap" else "woodruff"
+    roles = {"n": 30, "d": 60, "units": 50, "nn": 40, "dd": 90, "nd": 45, "promoters": 20, "detractors": 5}
+    if kpi.model_low:
+        roles |= {"model_low": 25, "model_high": 35}
+    sums = {name: np.array([float(value)]) for name, value in roles.items()}
+    return str(estimate(kpi, sums)["ci_method"][0] or "none")
 
 
 def headline_numbers(wh: Warehouse) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from cja_pipeline.kpis.catalogue import Catalogue, load_catalogue
 from cja_pipeline.kpis.compiler import Scope, measure_sql, rows_sql
-from cja_pipeline.kpis.describe import formula
+from cja_pipeline.kpis.describe import formula, interval_of, unit_of
 from cja_pipeline.kpis.kpi_entry import Kpi
 from cja_pipeline.kpis.kpi_sources import load_sources
 from cja_pipeline.kpis.kpi_values import read_scope
@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 CLOSE = 1e-6
+# for a source that has not been delivered yet
+NO_ROWS = (
+    "select cast(null as varchar) as kpi_row, cast(null as varchar) as kpi_unit, "
+    "cast(null as timestamp) as kpi_day, cast(null as double) as numerator where false"
+)
 
 
 class NoSuchNumberError(LookupError):
@@ -89,6 +94,10 @@ def explain_kpi(
         "description": kpi.description,
         "formula": formula(kpi),
         "kind": kpi.kind,
+        "unit": unit_of(kpi),
+        "window_days": kpi.window_days,
+        "interval": interval_of(kpi),
+        "smallest_n": kpi.smallest_n,
         "owner": kpi.owner,
         "version": kpi.version,
         "definition_hash": catalogue.definition_hash(kpi),
@@ -97,10 +106,15 @@ def explain_kpi(
     if kpi.kind == "derived":
         return _derived(wh, catalogue, kpi, definition, published, tables)
     sql = receipt_sql(kpi, scope, period, dimension, dimension_value)
-    rows = wh.df(sql)
-    rows["kpi_day"] = rows["kpi_day"].dt.date
+    rows = _rows(wh, sql) if wh.exists(load_sources()[str(kpi.source)].table) else _rows(wh, NO_ROWS)
     recomputed = recompute(kpi, rows)
     return Receipt(kpi, definition, published, sql, tables, rows, recomputed, _agree(published, recomputed))
+
+
+def _rows(wh: Warehouse, sql: str) -> pd.DataFrame:
+    rows = wh.df(sql)
+    rows["kpi_day"] = rows["kpi_day"].dt.date
+    return rows
 
 
 def receipt_sql(
