@@ -8,7 +8,6 @@ every share; the parts of a mix are judged together by the population stability 
 from __future__ import annotations
 
 import datetime as dt
-from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -48,50 +47,34 @@ class Judged:
         return self.score > 1
 
 
-def profile_rows(
-    warehouse: Warehouse, suite: Suite, relation: str, where: str = "TRUE"
-) -> list[tuple[dt.date, str, str, int, int]]:
-    """(day, series, part, n, total) of every monitor, over the rows of `relation` with a day ``_dt``."""
+def write_profile(warehouse: Warehouse, suite: Suite, relation: str, where: str) -> None:
+    """Append the series of every monitor, over the rows of `relation` with a day ``_dt``."""
     counts: dict[tuple[str, str], tuple[str, str]] = {}
     for monitor in suite.monitors:
         for column in monitor.nulls:
             counts[monitor.code, column] = (f"count(*) - count({name(column)})", "count(*)")
         if monitor.share is not None and monitor.of is not None:
             counts[monitor.code, ""] = (monitor.share, monitor.of)
-    found: list[tuple[dt.date, str, str, int, int]] = []
     if counts:
-        pairs = ", ".join(f"{n}, {total}" for n, total in counts.values())
-        for day, *values in warehouse.sql(
-            f"SELECT _dt, {pairs} FROM {relation} WHERE {where} GROUP BY _dt ORDER BY _dt"
-        ).fetchall():
-            for (series, part), n, total in zip(counts, values[::2], values[1::2], strict=True):
-                found.append((day, series, part, int(n or 0), int(total or 0)))
+        series, parts = ([literal(key[place]) for key in counts] for place in (0, 1))
+        n, total = ([f"coalesce({pair[place]}, 0)" for pair in counts.values()] for place in (0, 1))
+        lists = ", ".join(f"unnest([{', '.join(values)}])" for values in (series, parts, n, total))
+        warehouse.execute(
+            f"INSERT INTO {TABLE} SELECT ?, _dt, {lists} FROM {relation} WHERE {where} GROUP BY _dt",
+            [suite.table],
+        )
     for monitor in suite.monitors:
         if monitor.mix is not None:
-            found += _mix_rows(warehouse, monitor, relation, where)
-    return found
-
-
-def _mix_rows(
-    warehouse: Warehouse, monitor: Monitor, relation: str, where: str
-) -> list[tuple[dt.date, str, str, int, int]]:
-    rows = warehouse.sql(
-        f"SELECT _dt, part, count(*) AS n FROM (SELECT _dt, CAST({monitor.mix} AS VARCHAR) AS part "
-        f"FROM {relation} WHERE {where}) AS parts WHERE part IS NOT NULL GROUP BY _dt, part "
-        "ORDER BY _dt, n DESC, part"
-    ).fetchall()
-    by_day: dict[dt.date, list[tuple[str, int]]] = defaultdict(list)
-    for day, part, n in rows:
-        by_day[day].append((part, n))
-    found = []
-    for day, parts in by_day.items():
-        total = sum(n for _, n in parts)
-        kept = parts[:MOST_PARTS]
-        rest = total - sum(n for _, n in kept)
-        found += [(day, monitor.code, part, n, total) for part, n in kept]
-        if rest:
-            found.append((day, monitor.code, "(rest)", rest, total))
-    return found
+            warehouse.execute(
+                f"INSERT INTO {TABLE} SELECT $table, _dt, $code, "
+                "CASE WHEN place <= $most THEN part ELSE '(rest)' END AS kept, sum(n), any_value(total) FROM ("
+                "SELECT _dt, part, n, sum(n) OVER (PARTITION BY _dt) AS total, "
+                "row_number() OVER (PARTITION BY _dt ORDER BY n DESC, part) AS place FROM ("
+                f"SELECT _dt, CAST({monitor.mix} AS VARCHAR) AS part, count(*) AS n FROM {relation} "
+                f"WHERE {where} GROUP BY _dt, part) AS parts WHERE part IS NOT NULL) AS ranked "
+                "GROUP BY _dt, kept",
+                {"table": suite.table, "code": monitor.code, "most": MOST_PARTS},
+            )
 
 
 def judge(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -67,7 +67,7 @@ class Stream(StrictModel):
     event_time: str | None = None
     money: Money | None = None
 
-    @property
+    @cached_property
     def tree(self) -> Tree:
         """The fields as a tree; a leaf is None, the members of a list stand under ``[]``."""
         return tree_of(self.fields)

@@ -11,7 +11,7 @@ from cja_pipeline.validated.drift import Finding
 from cja_pipeline.validated.landed import Day
 from cja_pipeline.validated.ledger import DayCounts
 from cja_pipeline.validated.lines import Lost
-from cja_pipeline.validated.profile import profile_rows
+from cja_pipeline.validated.profile import write_profile
 from cja_pipeline.validated.rules import literal, name
 from cja_pipeline.validated.streams import Stream
 from cja_pipeline.validated.suites import Suite
@@ -173,8 +173,7 @@ class Writing:
     def profile(self, days: Sequence[Day]) -> None:
         """Replace the days' series that the suite watches."""
         self._delete("quality.profile", days)
-        rows = profile_rows(self.warehouse, self.suite, "stage", "_rules IS NULL")
-        self._insert("quality.profile", [[self.table.full_name, *row] for row in rows])
+        write_profile(self.warehouse, self.suite, "stage", "_rules IS NULL")
 
     def ledger(self, days: Sequence[Day], counts: Sequence[DayCounts]) -> None:
         """Replace the days' two entries; `written` is counted in the table itself."""
