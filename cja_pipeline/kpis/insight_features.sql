@@ -1,5 +1,6 @@
 -- Customers at each moment of comparison: what they did or met in the feature window, how active they were, and
 -- whether they ordered in the outcome window after it. Moments are an outcome window apart; feature '' is everybody.
+-- Customers who ordered have a row each, because one customer's moments are not independent.
 WITH moments AS (
     SELECT
         p.last_day - CAST($outcome_days * (n.step + 1) AS INTEGER) AS cut_day,
@@ -38,6 +39,7 @@ people AS (
         count(CASE WHEN NOT later AND touchpoint_type = 'visit' THEN 1 END) AS visits,
         count(CASE WHEN NOT later AND touchpoint_type = 'product_view' THEN 1 END) AS products,
         max(CASE WHEN NOT later AND touchpoint_type = 'add_to_cart' THEN 1 ELSE 0 END) AS carted,
+        max(CASE WHEN NOT later AND touchpoint_type = 'email_received' THEN 1 ELSE 0 END) AS mailed,
         max(CASE WHEN NOT later AND is_order THEN 1 ELSE 0 END) AS bought,
         max(CASE WHEN later AND is_order THEN 1 ELSE 0 END) AS ordered
     FROM seen AS s
@@ -76,37 +78,38 @@ features AS (
     FROM seen AS s
     LEFT JOIN config.funnel_steps AS f ON f.step_name = s.touchpoint_type
     -- steps of the funnel are what makes customers comparable; they are no findings
+    -- getting mail is judged mailing by mailing (insight_mailings.sql); opening it, among those who got it
     WHERE NOT s.later AND NOT s.is_order AND (f.step_name IS NULL OR s.touchpoint_type = 'visit')
+        AND s.touchpoint_type <> 'email_received'
     UNION ALL
     SELECT cut_day, customer_id, ''
     FROM people
+),
+alike AS (
+    SELECT
+        p.*,
+        -- alike: same moment, same standing with the shop before, as active in the window
+        dense_rank() OVER (
+            ORDER BY
+                p.cut_day,
+                p.is_known,
+                p.bought_earlier,
+                p.mailed_earlier,
+                p.mailed,
+                least(p.visits, 6),
+                least(p.products, 6),
+                p.carted,
+                p.bought
+        ) AS stratum
+    FROM people AS p
 )
 SELECT
     f.feature,
-    -- alike: same moment, same standing with the shop before, as active in the window
-    dense_rank() OVER (
-        ORDER BY
-            p.cut_day,
-            p.is_known,
-            p.bought_earlier,
-            p.mailed_earlier,
-            least(p.visits, 6),
-            least(p.products, 6),
-            p.carted,
-            p.bought
-    ) AS stratum,
+    p.stratum,
+    CASE WHEN p.ordered = 1 THEN p.customer_id END AS customer_id,
     count(*) AS customers,
     sum(p.ordered) AS ordered
-FROM people AS p
+FROM alike AS p
 INNER JOIN features AS f ON f.cut_day = p.cut_day AND f.customer_id = p.customer_id
-GROUP BY
-    f.feature,
-    p.cut_day,
-    p.is_known,
-    p.bought_earlier,
-    p.mailed_earlier,
-    least(p.visits, 6),
-    least(p.products, 6),
-    p.carted,
-    p.bought
-ORDER BY f.feature, stratum
+GROUP BY f.feature, p.stratum, CASE WHEN p.ordered = 1 THEN p.customer_id END
+ORDER BY f.feature, p.stratum, customer_id

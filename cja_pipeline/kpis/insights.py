@@ -7,23 +7,18 @@ before the outcome, and the false-discovery rate over all features is controlled
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
+from cja_pipeline.kpis.associations import Association, compare, stratified_ratio
 from cja_pipeline.kpis.journey_config import Insights
 from cja_pipeline.kpis.journey_params import ensure_journeys, model_text
 from cja_pipeline.warehouse import Warehouse
 
-if TYPE_CHECKING:
-    import numpy as np
-    import pandas as pd
-    from numpy.typing import ArrayLike, NDArray
-
-    Floats = NDArray[np.float64]
-
+__all__ = ["build_insights", "stratified_ratio"]
 MARKETING = "Marketing"
 LABELS = {
     "search": "used the search",
-    "email_received": "got an e-mail",
+    "email_received": "got a mailing",
     "email_opened": "opened an e-mail",
     "email_clicked": "clicked in an e-mail",
     "email_unsubscribed": "unsubscribed from e-mails",
@@ -36,58 +31,6 @@ LABELS = {
     "ces": "answered the effort survey",
     "referral": "brought a friend",
 }
-
-
-class Association(NamedTuple):
-    """A stratified comparison of exposed and other subjects."""
-
-    risk_ratio: float
-    low: float
-    high: float
-    p_value: float
-    exposed_rate: float
-    other_rate: float  # what the ratio implies for the exposed had they been like the others
-    naive_ratio: float
-
-
-def stratified_ratio(
-    exposed: ArrayLike, exposed_cases: ArrayLike, others: ArrayLike, other_cases: ArrayLike
-) -> Association:
-    """Ratio of the risks of exposed and other subjects within strata (one array element each).
-
-    Sources: Mantel & Haenszel 1959; variance of Greenland & Robins 1985. NaN where nothing can be compared.
-    """
-    import numpy as np
-    from scipy.special import ndtr
-
-    m1, a, m0, c = (np.asarray(x, dtype=float) for x in (exposed, exposed_cases, others, other_cases))
-    used = (m1 > 0) & (m0 > 0)
-    nan = float("nan")
-    naive = _ratio(a.sum() * m0.sum(), c.sum() * m1.sum())
-    if not used.any():
-        return Association(nan, nan, nan, nan, nan, nan, naive)
-    m1, a, m0, c = m1[used], a[used], m0[used], c[used]
-    size, cases = m1 + m0, a + c
-    upper, lower = float((a * m0 / size).sum()), float((c * m1 / size).sum())
-    rate = float(a.sum() / m1.sum())
-    if upper <= 0 or lower <= 0:
-        return Association(_ratio(upper, lower), nan, nan, nan, rate, nan, naive)
-    ratio = upper / lower
-    se = float(np.sqrt(((m1 * m0 * cases - a * c * size) / size**2).sum() / (upper * lower)))
-    z = np.log(ratio) / se
-    return Association(
-        ratio,
-        float(ratio * np.exp(-1.96 * se)),
-        float(ratio * np.exp(1.96 * se)),
-        float(2 * ndtr(-abs(z))),
-        rate,
-        rate / ratio,
-        naive,
-    )
-
-
-def _ratio(upper: float, lower: float) -> float:
-    return float(upper / lower) if lower > 0 else float("nan")
 
 
 def build_insights(wh: Warehouse) -> int:
@@ -103,51 +46,19 @@ def build_insights(wh: Warehouse) -> int:
 
 
 def _associations(wh: Warehouse, config: Insights) -> list[dict[str, Any]]:
-    import numpy as np
-
     from cja_pipeline.kpis.stats import benjamini_hochberg
 
     wh.ensure("customers.identity_links")  # without any, everybody counts as unknown
-    counts = wh.df(
-        model_text("insight_features"),
-        {"feature_days": config.feature_days, "outcome_days": config.outcome_days},
-    )
-    if counts.empty:
-        return []
-    strata = int(counts["stratum"].max()) + 1
-
-    def by_stratum(rows: pd.DataFrame, column: str) -> Floats:
-        return np.bincount(rows["stratum"], rows[column].astype(float), minlength=strata).astype(float)
-
-    everybody = counts[counts["feature"] == ""]
-    people, ordered = by_stratum(everybody, "customers"), by_stratum(everybody, "ordered")
+    windows = {"feature_days": config.feature_days, "outcome_days": config.outcome_days}
+    counts = wh.df(model_text("insight_features"), windows)
+    mailings = wh.df(model_text("insight_mailings"), windows | {"min_exposed": config.min_exposed})
     departments = dict(wh.sql("SELECT touchpoint_type, department FROM config.touchpoint_rules").fetchall())
     rows = []
-    for feature, group in counts[counts["feature"] != ""].groupby("feature", sort=True):
-        exposed, cases = by_stratum(group, "customers"), by_stratum(group, "ordered")
-        found = stratified_ratio(exposed, cases, people - exposed, ordered - cases)
-        enough = exposed.sum() >= config.min_exposed and np.isfinite(found.p_value)
-        channel = feature.removeprefix("channel:") if feature.startswith("channel:") else None
-        label = f"visited through {channel}" if channel else LABELS.get(feature, feature.replace("_", " "))
-        rows.append(
-            {
-                "feature": feature,
-                "outcome": f"order within {config.outcome_days} days",
-                "stage": "awareness" if channel else "consideration",
-                "label": label,
-                "customers": int(people.sum()),
-                "exposed": int(exposed.sum()),
-                "exposed_rate": found.exposed_rate,
-                "other_rate": found.other_rate,
-                "naive_ratio": found.naive_ratio,
-                "risk_ratio": found.risk_ratio if enough else None,
-                "ci_low": found.low if enough else None,
-                "ci_high": found.high if enough else None,
-                "p_value": found.p_value if enough else np.nan,
-                "status": "no_difference" if enough else "too_few",
-                "owner": MARKETING if channel else departments.get(feature, "Analytics"),
-            }
-        )
+    for part, moments in ((counts, "moments"), (mailings, "mailings")):
+        for feature, found in compare(part).items():
+            rows.append(_row(feature, *found, moments, config, departments))
+    if not rows:
+        return []
     q_values = benjamini_hochberg([row["p_value"] for row in rows])
     for row, q in zip(rows, q_values, strict=True):
         row["q_value"] = q
@@ -155,6 +66,40 @@ def _associations(wh: Warehouse, config: Insights) -> list[dict[str, Any]]:
             row["status"] = "associated"
         row |= _words(row, config)
     return rows
+
+
+def _row(
+    feature: str,
+    found: Association,
+    exposed: int,
+    people: int,
+    moments: str,
+    config: Insights,
+    departments: dict[str, str],
+) -> dict[str, Any]:
+    import numpy as np
+
+    enough = exposed >= config.min_exposed and np.isfinite(found.p_value)
+    channel = feature.removeprefix("channel:") if feature.startswith("channel:") else None
+    label = f"visited through {channel}" if channel else LABELS.get(feature, feature.replace("_", " "))
+    return {
+        "feature": feature,
+        "outcome": f"order within {config.outcome_days} days",
+        "stage": "awareness" if channel else "consideration",
+        "label": label,
+        "moments": moments,
+        "customers": people,
+        "exposed": exposed,
+        "exposed_rate": found.exposed_rate,
+        "other_rate": found.other_rate,
+        "naive_ratio": found.naive_ratio,
+        "risk_ratio": found.risk_ratio if enough else None,
+        "ci_low": found.low if enough else None,
+        "ci_high": found.high if enough else None,
+        "p_value": found.p_value if enough else np.nan,
+        "status": "no_difference" if enough else "too_few",
+        "owner": MARKETING if channel else departments.get(feature, "Analytics"),
+    }
 
 
 def _words(row: dict[str, Any], config: Insights) -> dict[str, str]:
@@ -171,12 +116,19 @@ def _words(row: dict[str, Any], config: Insights) -> dict[str, str]:
     else:
         finding = f"Customers who {label} ordered about as often as others as active before."
     evidence = (
-        f"{row['exposed']:,} of {row['customers']:,} customers in {config.feature_days} days, "
+        f"{row['exposed']:,} of {row['customers']:,} customers{_occasions(row, config)}, "
         f"{100 * row['exposed_rate']:.1f} % ordered, {100 * row['other_rate']:.1f} % of alike others; ratio "
         f"{row['risk_ratio']:.2f} ({row['ci_low']:.2f} to {row['ci_high']:.2f}), "
         f"{row['naive_ratio']:.2f} without making them alike. Associated, not proven to cause."
     )
     return {"finding": finding, "evidence": evidence}
+
+
+def _occasions(row: dict[str, Any], config: Insights) -> str:
+    """What subjects are counted over."""
+    if row["moments"] == "mailings":
+        return " on the mailing list, mailing by mailing"
+    return f" in windows of {config.feature_days} days"
 
 
 def _late_channels(wh: Warehouse) -> list[dict[str, Any]]:
