@@ -19,7 +19,7 @@ as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSO
 
 
 @contextmanager
-def _warehouse() -> Iterator[Warehouse]:
+def open_warehouse() -> Iterator[Warehouse]:
     from cja_pipeline.settings import get_settings
     from cja_pipeline.warehouse import Warehouse, WarehouseBusyError
 
@@ -53,7 +53,7 @@ def quality(as_json: bool) -> None:
     from cja_pipeline.console import print_json
     from cja_pipeline.validated.summary import quality_summary
 
-    with _warehouse() as warehouse:
+    with open_warehouse() as warehouse:
         summary = quality_summary(warehouse)
     if as_json:
         print_json(vars(summary))
@@ -82,7 +82,7 @@ def quarantine_list(as_json: bool) -> None:
     from cja_pipeline.console import print_json
     from cja_pipeline.validated.summary import quarantine_groups
 
-    with _warehouse() as warehouse:
+    with open_warehouse() as warehouse:
         groups = quarantine_groups(warehouse)
     if as_json:
         print_json(groups)
@@ -102,7 +102,7 @@ def quarantine_show(table: str, rule: str | None, limit: int, payload: bool) -> 
     """
     from cja_pipeline.validated.summary import quarantine_rows
 
-    with _warehouse() as warehouse:
+    with open_warehouse() as warehouse:
         rows = quarantine_rows(warehouse, table, rule, limit)
     columns = ["day", "rules", "source_file", "source_row", "reason"]
     _print([*columns, "payload"] if payload else columns, rows)
@@ -118,7 +118,7 @@ def quarantine_replay(table: str) -> None:
     from cja_pipeline.settings import get_settings
     from cja_pipeline.validated.summary import replay
 
-    with _warehouse() as warehouse:
+    with open_warehouse() as warehouse:
         report = replay(warehouse, table, get_settings().landing_dir, f"replay-{table}")
     click.echo(
         f"{len(report.days)} days read again: {report.valid} valid, {report.quarantined} still kept out."
@@ -186,7 +186,7 @@ def explain_kpi_command(kpi: str, day: dt.datetime | None, grain: str, slice_: s
     from cja_pipeline.kpis.explain import explain_kpi
 
     dimension, _, value = slice_.partition("=")
-    with _warehouse() as warehouse:
+    with open_warehouse() as warehouse:
         try:
             receipt = explain_kpi(warehouse, kpi, day.date() if day else None, grain, dimension, value)
         except LookupError as error:

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import click
 
+from cja_pipeline.alerts.command import alerts
 from cja_pipeline.answers import DAY, explain, kpis, quality, quarantine
+from cja_pipeline.customers.identity_commands import bench_identity, identity
 from cja_pipeline.doctor.command import doctor
 from cja_pipeline.privacy.commands import privacy
 
@@ -24,7 +26,7 @@ def main() -> None:
     os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
 
 
-for command in (doctor, explain, kpis, quality, quarantine, privacy):
+for command in (alerts, doctor, explain, identity, kpis, quality, quarantine, privacy):
     main.add_command(command)
 
 
@@ -193,19 +195,25 @@ def mock_server(port: int, faults: str | None) -> None:
     uvicorn.run(app(world, faults), host="127.0.0.1", port=port, log_level="warning")
 
 
-@main.command()
+@main.group(invoke_without_command=True)
 @click.option("--customers", type=click.IntRange(50), default=20_000, show_default=True)
 @click.option("--days", type=click.IntRange(7), default=90, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def bench(customers: int, days: int, as_json: bool) -> None:
+@click.pass_context
+def bench(context: click.Context, customers: int, days: int, as_json: bool) -> None:
     """Measure each room: rows, seconds, rows per second, peak memory.
 
     Example: cja bench --customers 20000 --days 90
     """
+    if context.invoked_subcommand is not None:
+        return
     from cja_pipeline.bench import run_bench
     from cja_pipeline.console import wide_console
 
     sys.exit(0 if run_bench(wide_console(), customers=customers, days=days, as_json=as_json) else 1)
+
+
+bench.add_command(bench_identity)
 
 
 @main.command()

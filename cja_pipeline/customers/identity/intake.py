@@ -30,6 +30,7 @@ IDENTIFIERS = (
 )
 DESCRIPTIONS = ("first_name", "last_name", "birth_date", "country", "address", "postcode", "city")
 RECORD_COLUMNS = ("record_key", "kind", "source", *IDENTIFIERS, *DESCRIPTIONS)
+AT_ONCE = 200_000  # values that Python looks at in one go: bounds memory
 NODE = "CAST(md5_number_lower(record_key) >> 1 AS BIGINT)"
 
 
@@ -164,13 +165,23 @@ class Intake:
         function: Callable[..., tuple[str | None, ...]],
         columns: tuple[str, ...],
     ) -> None:
-        rows = self._wh.sql(select).fetchall()
-        self._lookup(name, [(*row, *function(*row)) for row in rows], columns)
+        """The lookup `name`: what `function` makes of each row of a SELECT, so many at a time."""
+        self._lookup(name, [], columns)
+        number = "row_number() OVER () - 1 AS number"
+        self._wh.execute(f"CREATE OR REPLACE TEMP TABLE to_do AS SELECT *, {number} FROM ({select})")
+        for part in range(0, int(self._wh.scalar("SELECT count(*) FROM to_do")), AT_ONCE):
+            some = f"SELECT * EXCLUDE (number) FROM to_do WHERE number // {AT_ONCE} = {part // AT_ONCE}"
+            rows = self._wh.sql(some).fetchall()
+            self._lookup(name, [(*row, *function(*row)) for row in rows], columns, more=bool(part))
+        self._wh.execute("DROP TABLE to_do")
 
-    def _lookup(self, name: str, rows: list[tuple[Any, ...]], columns: tuple[str, ...]) -> None:
+    def _lookup(
+        self, name: str, rows: list[tuple[Any, ...]], columns: tuple[str, ...], *, more: bool = False
+    ) -> None:
+        make = f"INSERT INTO {name}" if more else f"CREATE OR REPLACE TEMP TABLE {name} AS"
         self._wh.connection.register("lookup_rows", _table(rows, columns))
         try:
-            self._wh.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT * FROM lookup_rows")
+            self._wh.execute(f"{make} SELECT * FROM lookup_rows")
         finally:
             self._wh.connection.unregister("lookup_rows")
 

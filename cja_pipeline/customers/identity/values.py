@@ -22,31 +22,34 @@ def judge(wh: Warehouse, rules: Identity, book: NameBook) -> None:
     import pyarrow as pa
 
     wh.ensure("customers.identity_values")
-    seen = wh.sql(
-        "SELECT kind, key, count(*) AS records, count(DISTINCT r.crm) AS crms,"
-        " list(DISTINCT [r.given, r.last_name]) FILTER (r.given IS NOT NULL) AS names"
-        " FROM customers.identity_carriers c JOIN keys_moved USING (kind, key)"
-        " JOIN customers.identity_records r USING (node) GROUP BY kind, key HAVING count(*) > 1"
-    ).fetchall()
-    rows = []
-    for kind, key, records, crms, names in seen:
-        groups, conflict = name_groups([tuple(name) for name in names or ()], book)
-        people = max(groups, crms, 1)
-        shared = conflict or (crms > 1 and not groups)
-        rule = rules.identifiers[kind]
-        used = people <= rule.max_people and records <= rules.most_records
-        rows.append((kind, key, records, people, shared, used))
-    names_of_columns = ("kind", "key", "records", "people", "shared", "used")
-    found = list(zip(*rows, strict=True)) if rows else [[] for _ in names_of_columns]
-    types = (pa.string(), pa.string(), pa.int64(), pa.int64(), pa.bool_(), pa.bool_())
-    frame = pa.table(
-        {name: pa.array(part, kind) for name, part, kind in zip(names_of_columns, found, types, strict=True)}
+    wh.execute(
+        "CREATE OR REPLACE TEMP TABLE seen AS SELECT kind, key, count(*) AS records, count(DISTINCT r.crm) AS"
+        " crms, count(DISTINCT r.given) AS names FROM customers.identity_carriers c"
+        " JOIN keys_moved USING (kind, key) JOIN customers.identity_records r USING (node)"
+        " GROUP BY kind, key HAVING count(*) > 1"
     )
-    wh.connection.register("values_now", frame)
+    several = wh.sql(
+        "SELECT kind, key, list(DISTINCT [r.given, r.last_name]) FROM customers.identity_carriers c"
+        " JOIN seen s USING (kind, key) JOIN customers.identity_records r USING (node)"
+        " WHERE s.names > 1 AND r.given IS NOT NULL GROUP BY kind, key"
+    ).fetchall()
+    told = [(kind, key, *name_groups([tuple(name) for name in names], book)) for kind, key, names in several]
+    names_of = ("kind", "key", "groups", "conflict")
+    types = (pa.string(), pa.string(), pa.int64(), pa.bool_())
+    parts = list(zip(*told, strict=True)) if told else [[] for _ in names_of]
+    frame = pa.table({n: pa.array(part, kind) for n, part, kind in zip(names_of, parts, types, strict=True)})
+    allowed = " ".join(f"WHEN '{kind}' THEN {rule.max_people}" for kind, rule in rules.identifiers.items())
+    wh.connection.register("names_told", frame)
     try:
-        wh.execute("CREATE OR REPLACE TEMP TABLE judged AS SELECT * FROM values_now")
+        wh.execute(
+            "CREATE OR REPLACE TEMP TABLE judged AS SELECT kind, key, records, people, shared,"
+            f" people <= CASE kind {allowed} END AND records <= {rules.most_records} AS used FROM ("
+            " SELECT kind, key, records, greatest(coalesce(t.groups, names), crms, 1) AS people,"
+            " coalesce(t.conflict, crms > 1 AND names = 0) AS shared"
+            " FROM seen LEFT JOIN names_told t USING (kind, key))"
+        )
     finally:
-        wh.connection.unregister("values_now")
+        wh.connection.unregister("names_told")
     verified = ", ".join(f"'{kind}'" for kind, rule in rules.identifiers.items() if rule.verified) or "''"
     # a verdict that changed concerns everybody with the value; records of one verified key are one star
     wh.execute(
