@@ -24,7 +24,7 @@ MODELS = (*RULES[:-1], "markov_1", "markov_2", "markov_3", "shapley")
 
 def attribute(
     paths: pd.DataFrame,
-    models: Sequence[str] = MODELS,
+    models: Sequence[str] | str = MODELS,
     *,
     direct: str = "Direct",
     half_life_days: float = 7.0,
@@ -39,8 +39,8 @@ def attribute(
             ``nulls`` (optional): how many journeys of this path ended without converting (Markov uses them);
             ``days_before`` (optional): for each touch the days until the conversion, as the path is written;
             without it time_decay takes touches as one day apart, the last one at the conversion.
-        models: first, last, last_non_direct, linear, position (40/20/40), time_decay, shapley, markov_k with
-            k = 1, 2, 3 (``markov`` is markov_1).
+        models: one or more of first, last, last_non_direct, linear, position (40/20/40), time_decay,
+            shapley, markov_k with k = 1, 2, 3 (``markov`` is markov_1).
         direct: the channel that last_non_direct looks past (upper or lower case).
         half_life_days: of time_decay.
 
@@ -49,11 +49,15 @@ def attribute(
         and then by conversions. Credits of a model sum to all conversions and all value; a path without
         touches is credited to "Unattributed".
     Raises:
-        ValueError: a column is missing, counts are negative or unknown, or a model is unknown.
+        ValueError: a column is missing or holds no numbers, counts are negative or unknown, a path is neither
+            list nor text, or a model is unknown.
     """
     import numpy as np
     import pandas as pd
 
+    models = [models] if isinstance(models, str) else models
+    if not half_life_days > 0:
+        raise ValueError(f"half_life_days: expected a positive number of days, got {half_life_days!r}.")
     table = _checked(paths)
     touches = [_split(path) for path in table["path"]]
     empty = np.array([not items for items in touches], dtype=bool)
@@ -102,6 +106,8 @@ def _order(model: str) -> int:
 
 
 def _checked(paths: pd.DataFrame) -> pd.DataFrame:
+    if not hasattr(paths, "columns"):
+        raise ValueError("expected a DataFrame with the columns path and conversions.")
     missing = [column for column in ("path", "conversions") if column not in paths]
     if missing:
         raise ValueError(f"the paths lack the columns {missing}; expected path and conversions.")
@@ -109,16 +115,30 @@ def _checked(paths: pd.DataFrame) -> pd.DataFrame:
     for column in ("value", "nulls"):
         if column not in table:
             table[column] = 0.0
-    counts = table[["conversions", "nulls"]].astype(float)
-    if counts.isna().any().any() or (counts < 0).any().any() or table["value"].isna().any():
-        raise ValueError("conversions and nulls must be known and not negative, value must be known.")
+    for column in ("conversions", "nulls", "value"):
+        try:
+            table[column] = table[column].astype(float)
+        except (TypeError, ValueError):
+            raise ValueError(f"{column}: expected numbers, got {table[column].iloc[0]!r}.") from None
+    counts = table[["conversions", "nulls"]]
+    if (
+        not counts.apply(lambda column: column.between(0, float("inf"), inclusive="left")).all(axis=None)
+        or not table["value"].abs().lt(float("inf")).all()
+    ):
+        raise ValueError("conversions and nulls must be finite and not negative, value must be finite.")
     return table
 
 
 def _split(path: object) -> list[str]:
     if isinstance(path, str):
         return [item.strip() for item in path.split(">") if item.strip()]
-    return [] if path is None or path != path else [str(item) for item in path]  # type: ignore[attr-defined]
+    if path is None or (isinstance(path, float) and path != path):
+        return []
+    if not hasattr(path, "__iter__"):
+        raise ValueError(
+            f'path: expected channels as a list or as text such as "Email > Direct", got {path!r}.'
+        )
+    return [str(item) for item in path]
 
 
 def _days(table: pd.DataFrame, known: list[list[str]]) -> Any:
@@ -127,10 +147,15 @@ def _days(table: pd.DataFrame, known: list[list[str]]) -> Any:
     if "days_before" not in table:
         parts = [np.arange(float(len(items)))[::-1] for items in known]
         return np.concatenate(parts or [np.zeros(0)])
-    days = [
-        [float(day) for day in (value.split(">") if isinstance(value, str) else np.atleast_1d(value))]
-        for value in table["days_before"]
-    ]
+    try:
+        days = [
+            [float(day) for day in (value.split(">") if isinstance(value, str) else np.atleast_1d(value))]
+            for value in table["days_before"]
+        ]
+    except (TypeError, ValueError):
+        days = [[float("nan")]]
+    if any(not 0 <= day < float("inf") for each in days for day in each):
+        raise ValueError("days_before: expected the days from each touch to the conversion, 0 or more.")
     if any(len(a) != len(b) for a, b in zip(days, known, strict=True)):
         raise ValueError("days_before: expected one number for each touch of the path.")
     return np.concatenate([np.asarray(d) for d in days] or [np.zeros(0)])

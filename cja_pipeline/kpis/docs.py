@@ -17,8 +17,8 @@ same is in the published table `kpi_catalogue`, and `cja explain kpi ID` shows h
 - Every KPI is computed by day, week, month and trailing 28 days (unless it says otherwise), as a whole and by
   the slices named. People are counted anew for each period and slice, so their counts cannot be added up.
 - Money is net of discounts and refunds, in the shop's currency; a refund counts on the day of its order.
-- A number that cannot be had is null with a reason: `zero_denominator`, `suppressed_small_n` (fewer units than
-  the smallest n), `immature` (a window is still running), `incomplete` (data missing), `missing_rate`.
+- A number that cannot be had is null with a reason: `zero_denominator`, `suppressed_small_n` (fewer units
+  than the smallest n), `immature` (a window is still running), `incomplete` (data missing), `missing_rate`.
 - Intervals are 95 %. `wilson`: independent customers; `wilson_clustered`, `delta`, `gamma`: visits, orders or
   answers of one customer belong together; `poisson`, `compound_poisson`: totals; `nps`; `woodruff`:
   quantiles; `greenwood`: Kaplan-Meier; `mover`: a ratio of two KPIs; `delta_model`: with the uncertainty of

@@ -10,8 +10,9 @@ The warehouse's journey tables are built by `build_funnel`, `build_paths` and `b
 from __future__ import annotations
 
 import datetime as dt
+import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from cja_pipeline.kpis.chains import chain_query, summary_query
 from cja_pipeline.kpis.journey_build import build_cohorts, build_funnel, build_paths
@@ -28,10 +29,14 @@ def sessionize(events: pd.DataFrame, *, timeout: dt.timedelta = dt.timedelta(min
     A pause of exactly `timeout` does not. Midnight does not split a session.
 
     Returns:
-        The events sorted by user, time and row, with ``session`` (BIGINT, from 1 for each user) added.
+        The events sorted by user, time (UTC, without zone) and row, with ``session`` (BIGINT, from 1 for each
+        user) added.
     Raises:
-        ValueError: a column is missing, or a user or time is null.
+        ValueError: a column is missing or there already, a user or time is null, a time cannot be read, or
+            the timeout is no timedelta.
     """
+    if "session" in events:
+        raise ValueError("the event log has a column session already; drop or rename it first.")
     return _run(
         events,
         """
@@ -41,12 +46,12 @@ def sessionize(events: pd.DataFrame, *, timeout: dt.timedelta = dt.timedelta(min
               FROM log) AS gaps
         ORDER BY "user", ts, _row
         """,
-        timeout=_microseconds(timeout),
+        timeout=_microseconds("timeout", timeout),
     )
 
 
 def transitions(
-    events: pd.DataFrame, *, by: Sequence[str] = ("user",), ends: bool = True, collapse: bool = False
+    events: pd.DataFrame, *, by: Sequence[str] | str = ("user",), ends: bool = True, collapse: bool = False
 ) -> pd.DataFrame:
     """Count which event directly follows which.
 
@@ -58,7 +63,11 @@ def transitions(
     Returns:
         ``from_event, to_event, n`` (moves), ``users`` (distinct), ``rate`` (share of moves that leave
         from_event), ordered by n descending, then by name.
+    Raises:
+        ValueError: a column is missing, a user, time or event is null, or a time cannot be read.
     """
+    by = (by,) if isinstance(by, str) else by
+    _named(events)
     keys = ", ".join(f'"{column}"' for column in by)
     order = f"PARTITION BY {keys} ORDER BY ts, _row"
     return _run(
@@ -106,15 +115,23 @@ def funnel(
     Returns:
         One row per step: ``step, event, users, previous, rate, ci_low, ci_high`` (Wilson, 95 %),
         ``median_seconds`` from the start (quickest chain of each user), ``immature`` (users one step before,
-        whose window still runs at `now`), ``counting``.
+        whose window still runs at `now`), ``counting``. A step that never occurs warns: it may be misspelt.
+    Raises:
+        ValueError: fewer than two steps, an unknown counting, or an event log as in `transitions`.
     """
     from cja_pipeline.kpis.stats import wilson
 
-    if len(steps) < 2:
-        raise ValueError("funnel: expected two or more steps.")
+    if isinstance(steps, str) or len(steps) < 2:
+        raise ValueError("funnel: expected a list of two or more steps.")
+    if counting not in ("best_chain", "first_entry"):
+        raise ValueError(f"counting: expected best_chain or first_entry, got {counting!r}.")
+    _named(events)
+    for step in dict.fromkeys(steps):
+        if len(events) and not (events["event"] == step).any():
+            warnings.warn(f"funnel: no event is called {step!r}", stacklevel=2)
     names = list(dict.fromkeys(steps))
     codes = [names.index(step) + 1 for step in steps]
-    limit = None if window is None else _microseconds(window)
+    limit = None if window is None else _microseconds("window", window)
     source = (
         'SELECT "user", epoch_us(ts) AS ts, _row AS tie, list_position($names, event) AS code FROM log '
         "WHERE list_contains($names, event)"
@@ -147,12 +164,14 @@ def funnel(
 def _run(events: pd.DataFrame, query: str, also: Sequence[str] = (), **params: object) -> pd.DataFrame:
     import duckdb
 
+    if not hasattr(events, "columns"):
+        raise ValueError("expected a DataFrame with the columns user, ts and event.")
     missing = [column for column in dict.fromkeys(("user", "ts", "event", *also)) if column not in events]
     if missing:
         raise ValueError(f"the event log lacks the columns {missing}; expected user, ts and event.")
     if events["user"].isna().any() or events["ts"].isna().any():
         raise ValueError("the event log has rows without user or time; remove them first.")
-    log = events.reset_index(drop=True)
+    log = events.reset_index(drop=True).assign(ts=_moments(events["ts"]))
     log["_row"] = range(len(log))
     with duckdb.connect(config={"threads": 2}) as connection:
         connection.execute("SET TimeZone = 'UTC'")
@@ -163,7 +182,30 @@ def _run(events: pd.DataFrame, query: str, also: Sequence[str] = (), **params: o
         return connection.execute(query, params).df() if params else connection.execute(query).df()
 
 
-def _microseconds(span: dt.timedelta) -> int:
+def _named(events: pd.DataFrame) -> None:
+    if "event" in getattr(events, "columns", ()) and events["event"].isna().any():
+        raise ValueError("the event log has rows without an event; name or remove them first.")
+
+
+def _moments(times: pd.Series) -> Any:
+    """Times as naive UTC; texts are read, numbers are not (of what unit?)."""
+    import pandas as pd
+
+    if pd.api.types.is_numeric_dtype(times) and len(times):
+        raise ValueError(
+            "ts: expected timestamps, got numbers; convert them with pandas.to_datetime(…, unit=…)."
+        )
+    texts = times.dtype == object or pd.api.types.is_string_dtype(times)
+    try:
+        form = "ISO8601" if texts else None
+        return pd.to_datetime(times.to_numpy(), utc=True, format=form).tz_localize(None)
+    except (TypeError, ValueError):
+        raise ValueError("ts: expected timestamps or texts such as 2026-03-29 14:05:00.") from None
+
+
+def _microseconds(name: str, span: dt.timedelta) -> int:
+    if not isinstance(span, dt.timedelta) or span < dt.timedelta(0):
+        raise ValueError(f"{name}: expected a datetime.timedelta of 0 or more, got {span!r}.")
     return span // dt.timedelta(microseconds=1)
 
 

@@ -33,7 +33,7 @@ class Estimate(NamedTuple):
 def wilson(successes: ArrayLike, n: ArrayLike, confidence: float = 0.95) -> Interval:
     """Score interval of a proportion of independent units (Wilson 1927; Newcombe 1998, method 3).
 
-    `n` may be fractional (an effective sample size). n = 0 gives NaN limits.
+    `n` may be fractional (an effective sample size). n = 0, and successes outside 0 to n, give NaN limits.
     """
     import numpy as np
 
@@ -45,7 +45,7 @@ def wilson(successes: ArrayLike, n: ArrayLike, confidence: float = 0.95) -> Inte
         low, high = (centre - spread) / (size + z * z), (centre + spread) / (size + z * z)
         low = np.where(x <= 0, 0.0, np.clip(low, 0, 1))
         high = np.where(x >= size, 1.0, np.clip(high, 0, 1))
-    known = size > 0
+    known = (size > 0) & (x >= 0) & (x <= size)
     return Interval(plain(np.where(known, low, np.nan)), plain(np.where(known, high, np.nan)))
 
 
@@ -137,12 +137,20 @@ def as_floats(values: ArrayLike) -> Floats:
     """The values as a float array."""
     import numpy as np
 
-    return np.asarray(values, dtype=float)
+    try:
+        return np.asarray(values, dtype=float)
+    except (TypeError, ValueError):
+        # raised out here: the first error names neither what was expected nor what came
+        pass
+    raise ValueError(f"expected numbers, got {str(values)[:60]!r}")
 
 
 def z_value(confidence: float) -> float:
     """Normal quantile of a two-sided interval, 1.96 at 0.95."""
     from scipy.special import ndtri
+
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence: expected a share such as 0.95, got {confidence!r}.")
 
     return float(ndtri(0.5 + confidence / 2))
 

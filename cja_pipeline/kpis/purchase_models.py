@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from cja_pipeline.kpis.likelihood import LIMITS, WIDE, Fit, compress, maximise
+from cja_pipeline.kpis.proportions import as_floats
 
 if TYPE_CHECKING:
     import numpy as np
@@ -94,7 +95,8 @@ def fit_bg_nbd(frequency: ArrayLike, recency: ArrayLike, age: ArrayLike) -> Purc
     Returns:
         The fit: ``params``, ``intervals()``, ``log_likelihood``, ``expected_purchases(…)``, ``p_active(…)``.
     Raises:
-        ValueError: no rows, negative values, a recency beyond the age, or one without a repeat purchase.
+        ValueError: no rows, columns of different length, values that are no numbers or negative, a frequency
+            that is no whole number, a recency beyond the age, or one without a repeat purchase.
     """
     return _fit("bg_nbd", frequency, recency, age)
 
@@ -170,8 +172,11 @@ def _log_likelihood(
 def _columns(*columns: Any) -> list[Floats]:
     import numpy as np
 
-    arrays = np.broadcast_arrays(*(np.atleast_1d(np.asarray(column, dtype=float)) for column in columns))
-    return list(arrays)
+    arrays = [np.atleast_1d(as_floats(column)) for column in columns]
+    sizes = {len(array) for array in arrays if len(array) != 1}
+    if len(sizes) > 1 or any(array.ndim > 1 for array in arrays):
+        raise ValueError("frequency, recency and age must be columns with one entry per customer.")
+    return list(np.broadcast_arrays(*arrays))
 
 
 def _check(x: Floats, t_x: Floats, T: Floats) -> None:
@@ -179,6 +184,8 @@ def _check(x: Floats, t_x: Floats, T: Floats) -> None:
         raise ValueError("no customers: frequency, recency and age are empty.")
     if not all(((column >= 0) & (column < float("inf"))).all() for column in (x, t_x, T)):
         raise ValueError("frequency, recency and age must be finite and not negative.")
+    if (x % 1 != 0).any():
+        raise ValueError("frequency must be whole numbers: repeat purchases of each customer.")
     if (t_x > T).any():
         raise ValueError(
             "a recency is beyond the age: both count from the first purchase, in one unit of time."

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from cja_pipeline.kpis.likelihood import LIMITS, WIDE, Fit, compress, maximise
+from cja_pipeline.kpis.proportions import as_floats
 
 if TYPE_CHECKING:
     import numpy as np
@@ -54,12 +55,15 @@ def fit_gamma_gamma(frequency: ArrayLike, monetary: ArrayLike) -> SpendFit:
         monetary: mean value of these purchases, any currency; rows without a positive value are left out.
 
     Raises:
-        ValueError: no row has both a repeat purchase and a positive value.
+        ValueError: the columns differ in length or are no numbers, or no row has both a repeat purchase and a
+            positive value.
     """
     import numpy as np
     from scipy.special import gammaln, psi
 
-    x, m = np.asarray(frequency, dtype=float), np.asarray(monetary, dtype=float)
+    x, m = np.atleast_1d(as_floats(frequency)), np.atleast_1d(as_floats(monetary))
+    if x.ndim > 1 or x.shape != m.shape:
+        raise ValueError("frequency and monetary must be columns with one entry per customer.")
     used = (x > 0) & (m > 0) & np.isfinite(m)
     if not used.any():
         raise ValueError("no customer has a repeat purchase of positive value.")

@@ -82,7 +82,11 @@ def clustered_ratio(
     """
     import numpy as np
 
-    num, den = np.broadcast_arrays(as_floats(numerator), as_floats(denominator))
+    num, den = as_floats(numerator), as_floats(denominator)
+    sizes = {array.size for array in (num, den) if array.ndim}
+    if len(sizes) > 1 or (cluster is not None and sizes != {len(np.asarray(cluster))}):
+        raise ValueError("clustered_ratio: numerator, denominator and cluster must have one entry per row.")
+    num, den = np.broadcast_arrays(num, den)
     if cluster is not None:
         _, codes = np.unique(np.asarray(cluster), return_inverse=True)
         num, den = np.bincount(codes, num), np.bincount(codes, den)
@@ -148,6 +152,8 @@ def quantile(
     """A quantile with limits, of rows that are correlated within clusters; see `grouped_quantile`."""
     import numpy as np
 
+    if not 0 <= q <= 1:
+        raise ValueError(f"quantile: expected q between 0 and 1, got {q!r}.")
     x = as_floats(values)
     if len(x) == 0:
         return Estimate(np.nan, np.nan, np.nan, np.nan)
@@ -206,7 +212,9 @@ def benjamini_hochberg(p_values: ArrayLike) -> Any:
     """
     import numpy as np
 
-    p = np.asarray(p_values, dtype=float)
+    p = as_floats(p_values)
+    if ((p < 0) | (p > 1)).any():
+        raise ValueError("benjamini_hochberg: p-values must be between 0 and 1, or NaN.")
     q = np.full(p.shape, np.nan)
     known = np.flatnonzero(~np.isnan(p))
     order = known[np.argsort(p[known], kind="stable")]

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from cja_pipeline.kpis.proportions import as_floats
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
@@ -84,13 +86,20 @@ def kaplan_meier(
         weights: how many subjects a row stands for (compressed data), default 1.
 
     At equal times, events count before censorings. Returns an empty curve (n = 0) for no rows.
+
+    Raises:
+        ValueError: the columns differ in length, a duration is negative or unknown, or `observed` is neither
+            true nor false.
     """
     import numpy as np
     from scipy.special import ndtri
 
-    time = np.asarray(durations, dtype=float)
-    event = np.asarray(observed, dtype=float)
-    weight = np.ones(len(time)) if weights is None else np.asarray(weights, dtype=float)
+    time, event = as_floats(durations), as_floats(observed)
+    weight = np.ones(len(time)) if weights is None else as_floats(weights)
+    if not len(time) == len(event) == len(weight):
+        raise ValueError("kaplan_meier: durations, observed and weights must have one entry per row.")
+    if np.isnan(time).any() or not np.isin(event, (0.0, 1.0)).all():
+        raise ValueError("kaplan_meier: durations must be known, and observed true or false.")
     if len(time) and float(time.min()) < 0:
         raise ValueError("kaplan_meier: durations must not be negative; check the order of start and end.")
     distinct, codes = np.unique(time, return_inverse=True)

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from cja_pipeline.kpis.journeys import funnel, sessionize, transitions
 
+# random logs often lack a step
+pytestmark = pytest.mark.filterwarnings("ignore:funnel")
 MIDNIGHT = dt.datetime(2026, 3, 1)  # noqa: DTZ001 - the warehouse's times are naive UTC
 NAMES = ["view", "cart", "checkout", "buy"]
 
