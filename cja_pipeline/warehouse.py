@@ -266,6 +266,8 @@ class Warehouse:
             if name not in published:
                 raise KeyError(f"no table {name!r}; there are: {', '.join(sorted(published))}")
             name = published[name].full_name
+        elif name not in TABLES and not self.exists(name):
+            raise KeyError(f"no table {name!r}")
         return self.df(f"SELECT * FROM {name}")
 
     def _checked_columns(self, table: Table, select: str) -> str:

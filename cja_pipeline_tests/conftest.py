@@ -26,6 +26,15 @@ def use_home(path: Path) -> None:
     get_settings.cache_clear()
 
 
+@pytest.fixture(autouse=True)
+def _mask_for_files() -> Iterator[None]:
+    """The pipeline makes files for their owner only; tests with users of their own go on as before."""
+    before = os.umask(0o022)
+    os.umask(before)
+    yield
+    os.umask(before)
+
+
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Path]:
     """An empty home folder; the environment is put back afterwards."""

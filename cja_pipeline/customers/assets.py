@@ -43,7 +43,9 @@ def customer_assets() -> list[dg.AssetsDefinition]:
         """
         from cja_pipeline.customers.config import config_tables
         from cja_pipeline.customers.identity import resolve_warehouse
+        from cja_pipeline.privacy.rotate import check_key
 
+        check_key(get_settings())
         config_tables(warehouse)
         settings = get_settings()
         return Report(metadata=resolve_warehouse(warehouse, settings.hmac_key(), home=settings.home))

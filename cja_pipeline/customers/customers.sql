@@ -23,7 +23,8 @@ contacts as (
         bool_and(c.consent_analytics) as consent_analytics,
         bool_and(case when coalesce(c.email_opt_out, false) then false else c.consent_marketing end)
             as consent_marketing,
-        bool_or(coalesce(c.email_opt_out, false)) as opted_out
+        bool_or(coalesce(c.email_opt_out, false)) as opted_out,
+        bool_and(c.archived) as archived
     from validated.contacts_current c
     join customers.identity_links l
         on l.kind = 'contact' and l.record_key = concat('contact:', c.contact_id)
@@ -176,7 +177,7 @@ select
         when c.consent_analytics or w.consent_analytics then true
     end as consent_analytics,
     case
-        when c.consent_marketing = false or w.consent_marketing = false or u.left_list then false
+        when c.archived or c.consent_marketing = false or w.consent_marketing = false or u.left_list then false
         when c.consent_marketing or w.consent_marketing then true
     end as consent_marketing,
     case

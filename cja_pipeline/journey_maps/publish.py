@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from cja_pipeline.crashpoints import crashpoint
 from cja_pipeline.journey_maps.publish_extras import add_keys, create_views, drop_keys, drop_views, references
 from cja_pipeline.journey_maps.publish_rows import MOST, Fingerprint, Rows, batches, csv_blocks
+from cja_pipeline.journey_maps.restricted import publish_restricted
 from cja_pipeline.journey_maps.serving import (
     PUBLICATION,
     declared_tables,
@@ -81,6 +82,7 @@ def publish(warehouse: Warehouse, url: str) -> dict[str, int]:
                     written.append(rows)
             add_keys(connection, keyed)
             create_views(connection, set(published))
+            publish_restricted(connection, warehouse)
             crashpoint("publish:before_commit")
         crashpoint("publish:committed")
         for rows in written:

@@ -131,6 +131,17 @@ def rotate_key(as_json: bool) -> None:
             click.echo(f"Keep in CJA_PREVIOUS_KEYS, for notes of erasures: key {', '.join(rotated.needed)}")
 
 
+@privacy.command()
+def roles() -> None:
+    """The statements that make the roles of a PostgreSQL serving database, for its administrator.
+
+    Example: cja privacy roles | psql analytics
+    """
+    from cja_pipeline.journey_maps.restricted import roles_sql
+
+    click.echo(roles_sql(), nl=False)
+
+
 @contextmanager
 def _open() -> Iterator[tuple[Settings, Warehouse]]:
     from cja_pipeline.config import ConfigError

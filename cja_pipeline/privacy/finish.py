@@ -9,6 +9,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from cja_pipeline.journey_maps.atomic import write_atomically
+from cja_pipeline.journey_maps.restricted import LINKS
 from cja_pipeline.journey_maps.serving import open_engine
 from cja_pipeline.privacy.certificate import Certificate, write_certificate
 from cja_pipeline.privacy.copies import forget_copy, noted_copies
@@ -77,9 +78,13 @@ def compact_published(url: str) -> None:
                     "PRAGMA secure_delete = ON; VACUUM; PRAGMA wal_checkpoint(TRUNCATE);"
                 )
             elif engine.dialect.name == "postgresql":
-                present = set(sa.inspect(connection).get_table_names())
-                for name in sorted(present & set(TABLES.published())):
-                    connection.exec_driver_sql(f'VACUUM FULL "{name}"')
+                inspector = sa.inspect(connection)
+                present = set(inspector.get_table_names()) & set(TABLES.published())
+                places = [f'"{name}"' for name in sorted(present)]
+                if inspector.has_table(LINKS.name, schema=LINKS.schema):
+                    places.append(f"{LINKS.schema}.{LINKS.name}")
+                for place in places:
+                    connection.exec_driver_sql(f"VACUUM FULL {place}")
     finally:
         engine.dispose()
 

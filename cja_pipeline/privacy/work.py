@@ -45,13 +45,13 @@ def begin(settings: Settings, keys: Keys, person: Person, *, reason: str, quotes
     shared: dict[str, int] = {}
     for kind, _ in person.shared:
         shared[kind] = shared.get(kind, 0) + 1
-    anchor = person.customer_id if person.whole else "/".join(person.records)
+    whole = person.customer_id if person.whole and person.customer_id else None
     work = Work(
-        erasure="e" + keys.ring.of("erasure", anchor)[:15],
+        erasure="e" + keys.ring.of("erasure", whole or "/".join(person.records))[:15],
         at=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         reason=reason,
         version=keys.current,
-        customer_id=person.customer_id if person.whole else None,
+        customer_id=whole,
         records=person.records,
         review=len(person.review),
         values=person.own,

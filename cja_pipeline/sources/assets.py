@@ -30,7 +30,7 @@ def source_assets() -> list[dg.AssetsDefinition]:
 
         Each night restates the trailing days that the export still rewrites.
         """
-        return _pull(context)
+        return _pull(context, warehouse)
 
     @source("hubspot")
     def crm(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
@@ -38,7 +38,7 @@ def source_assets() -> list[dg.AssetsDefinition]:
 
         Every change since the last night, appended: older versions are never overwritten.
         """
-        return _pull(context)
+        return _pull(context, warehouse)
 
     @source("email")
     def email(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
@@ -46,7 +46,7 @@ def source_assets() -> list[dg.AssetsDefinition]:
 
         Each night restates the trailing days, because opens and clicks trickle in.
         """
-        return _pull(context)
+        return _pull(context, warehouse)
 
     @source("facebook")
     def social(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
@@ -54,23 +54,24 @@ def source_assets() -> list[dg.AssetsDefinition]:
 
         Each night restates four weeks, because ad platforms keep attributing conversions.
         """
-        return _pull(context)
+        return _pull(context, warehouse)
 
     return [web_analytics, crm, email, social]
 
 
-def _pull(context: dg.AssetExecutionContext) -> Report:
+def _pull(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
     """Land one source; only what may pass by itself is left to the retry policy."""
     try:
-        return _landed(context)
+        return _landed(context, warehouse)
     except Exception as error:
         if getattr(error, "passing", False):
             raise
         raise dg.Failure(description=str(error), allow_retries=False) from error
 
 
-def _landed(context: dg.AssetExecutionContext) -> Report:
+def _landed(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
     from cja_pipeline.privacy.suppress import read_suppression
+    from cja_pipeline.privacy.vendor import note_deletions
     from cja_pipeline.sources import pull
 
     settings = get_settings().prepare()
@@ -86,6 +87,7 @@ def _landed(context: dg.AssetExecutionContext) -> Report:
         world=settings.world_dir,
         suppression=read_suppression(settings),
     )
+    deleted = {key for report in reports for key in report.deleted}
     return Report(
         rows=sum(report.rows for report in reports),
         metadata={
@@ -94,6 +96,7 @@ def _landed(context: dg.AssetExecutionContext) -> Report:
             "as_of": reports[0].as_of.isoformat() if reports else None,
             "retries": sum(report.retries for report in reports),
             "rejected_rows": sum(report.rejected_rows for report in reports),
+            "erasures_noted": note_deletions(settings, warehouse, deleted) if deleted else None,
             "megabytes": sum(report.bytes for report in reports) / 1e6,
             **{f"rows_{report.stream}": report.rows for report in reports},
         },

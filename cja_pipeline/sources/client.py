@@ -22,6 +22,7 @@ from tenacity import (
 )
 
 from cja_pipeline import __version__
+from cja_pipeline.sources.addresses import require_public
 from cja_pipeline.sources.bodies import bounded, chunks, limited
 from cja_pipeline.sources.credentials import guard_logs, redact, without_secrets
 from cja_pipeline.sources.errors import AuthError, Transient, UnavailableError, VendorError
@@ -50,8 +51,9 @@ class VendorClient:
 
     `base_url` has no query; `auth` makes headers from the token that `token()` returns (read anew once after
     a 401). `transport` replaces the network (the simulator's mocks and tests); then no real waiting is done
-    unless `sleep` says so. `requests_per_second` spaces the requests out. Counters `calls` and `retries` run
-    over the client's life. Raises the errors of `errors.py`; close it, or use it as a context manager.
+    unless `sleep` says so. `requests_per_second` spaces the requests out. `public_only` refuses a host whose
+    name leads to a private address. Counters `calls` and `retries` run over the client's life. Raises the
+    errors of `errors.py`; close it, or use it as a context manager.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class VendorClient:
         transport: httpx.BaseTransport | None = None,
         limits: Limits | None = None,
         requests_per_second: float | None = None,
+        public_only: bool = False,
         sleep: Callable[[float], None] | None = None,
     ) -> None:
         guard_logs()
@@ -76,6 +79,7 @@ class VendorClient:
         self._read_token, self._auth = token, auth
         self._token: str | None = None
         self._in_process = transport is not None
+        self._public_only = public_only and not self._in_process
         self._sleep = sleep or ((lambda _: None) if self._in_process else time.sleep)
         self._gap = 1.0 / requests_per_second if requests_per_second else 0.0
         self._next_at = 0.0
@@ -220,6 +224,8 @@ class VendorClient:
         seconds: float,
     ) -> T:
         self._pace()
+        if self._public_only:
+            require_public(httpx.URL(url).host)
         self.calls += 1
         headers = self._auth(self._current_token())
         until = time.monotonic() + seconds

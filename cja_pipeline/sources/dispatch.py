@@ -121,4 +121,5 @@ def _client(
         transport=transport,
         limits=limits,
         requests_per_second=None if source.is_local else source.requests_per_second,
+        public_only=source.public_only,
     )

@@ -2,7 +2,8 @@
 
 Each run appends what was modified since the last one (with an overlap, because the search index lags), so
 that earlier versions of a record are never lost; the newest version per id is the current state. Deletions
-come from the listing of archived records. A GDPR deletion leaves no trace in this API.
+come from the listing of archived records. A GDPR deletion leaves no trace there: known contacts are asked
+for.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 from cja_pipeline.sources.client import VendorClient
 from cja_pipeline.sources.context import Pull
 from cja_pipeline.sources.errors import VendorError
+from cja_pipeline.sources.hubspot_deletions import deleted_contacts, known_contacts
 from cja_pipeline.sources.hubspot_objects import OBJECTS
 from cja_pipeline.sources.hubspot_search import Search
 from cja_pipeline.sources.landing import Folder
@@ -69,6 +71,9 @@ def pull_stream(pull: Pull[HubspotSource], stream: str) -> PullReport:
         manifest.duplicate_rows = search.duplicates + repeats.rows
         manifest.source_rows = search.announced
         pull.finish(report, folder)
+    if stream == "contacts" and pull.source.find_deleted:
+        known = known_contacts(pull.landing)
+        report.deleted = deleted_contacts(pull.client, pull.source.api_version, known)
     return report
 
 

@@ -24,11 +24,14 @@ _TOKEN = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*|file:.+")
 
 
 class SourceConfig(StrictModel):
-    """What every kind of source has. `name` is the entry's key in the file (``crm``)."""
+    """What every kind of source has. `name` is the entry's key in the file (``crm``); `allowed_hosts` are
+    hosts beside the vendor's own that requests, with the token in them, may go to (a company's proxy)."""
 
     may_be_folder: ClassVar[bool] = False
+    hosts: ClassVar[tuple[str, ...]] = ()
     name: str = Field("", description="Set from the entry's key.")
     kind: Literal["ga4", "hubspot", "klaviyo", "meta"]
+    allowed_hosts: list[str] = Field(default_factory=list)
     base_url: str
     token: str | None = Field(None, validate_default=True)
     api_version: str = ""
@@ -40,7 +43,7 @@ class SourceConfig(StrictModel):
 
     @field_validator("base_url")
     @classmethod
-    def _usable_address(cls, value: str) -> str:
+    def _usable_address(cls, value: str, info: ValidationInfo) -> str:
         parts = urlsplit(value)
         if parts.username or parts.password:
             raise ValueError("expected an address without user and password; use token instead")
@@ -51,6 +54,12 @@ class SourceConfig(StrictModel):
         if parts.query or parts.fragment:
             raise ValueError("expected an address without a query")
         if parts.scheme == "https" and parts.hostname:
+            known = [*cls.hosts, *info.data.get("allowed_hosts", ())]
+            if not _is_loopback(parts.hostname) and parts.hostname not in known:
+                raise ValueError(
+                    f"{parts.hostname} is not a host of this vendor ({', '.join(cls.hosts)}); if it is "
+                    "meant, name it under allowed_hosts"
+                )
             return value.rstrip("/")
         if parts.scheme == "http" and _is_loopback(parts.hostname):
             return value.rstrip("/")
@@ -77,6 +86,11 @@ class SourceConfig(StrictModel):
             if "{" in text.replace("{as_of}", ""):
                 raise ValueError(f"{name}: the only placeholder is {{as_of}}")
         return value
+
+    @property
+    def public_only(self) -> bool:
+        """Whether the host must have a public address: the vendors' own hosts do."""
+        return not self.is_local and urlsplit(self.base_url).hostname not in self.allowed_hosts
 
     @property
     def is_mock(self) -> bool:
@@ -107,6 +121,7 @@ class Ga4Source(SourceConfig):
     """Google Analytics 4: files of the BigQuery export, in Cloud Storage or in a folder (``file:///...``)."""
 
     may_be_folder: ClassVar[bool] = True
+    hosts: ClassVar[tuple[str, ...]] = ("storage.googleapis.com",)
     kind: Literal["ga4"]
     api_version: str = "v1"
     restate_days: int = Field(4, ge=0, le=400)
@@ -115,17 +130,21 @@ class Ga4Source(SourceConfig):
 
 
 class HubspotSource(SourceConfig):
-    """HubSpot CRM objects. `properties` adds property names per object to those that are always read."""
+    """HubSpot CRM objects. `properties` adds property names per object to those that are always read;
+    `find_deleted` asks every night which known contacts were deleted for good (a request per 100)."""
 
+    hosts: ClassVar[tuple[str, ...]] = ("api.hubapi.com", "api-eu1.hubapi.com")
     kind: Literal["hubspot"]
     api_version: str = "2026-09"
     requests_per_second: float | None = Field(4.0, gt=0)
     properties: dict[CrmObjectName, list[str]] = Field(default_factory=dict)
+    find_deleted: bool = True
 
 
 class KlaviyoSource(SourceConfig):
     """Klaviyo e-mail events."""
 
+    hosts: ClassVar[tuple[str, ...]] = ("a.klaviyo.com",)
     kind: Literal["klaviyo"]
     api_version: str = "2026-07-15"
     restate_days: int = Field(3, ge=0, le=400)
@@ -136,6 +155,7 @@ class KlaviyoSource(SourceConfig):
 class MetaSource(SourceConfig):
     """Meta: an advertising account and a page. Posts older than `comment_days` are not asked for comments."""
 
+    hosts: ClassVar[tuple[str, ...]] = ("graph.facebook.com",)
     kind: Literal["meta"]
     api_version: str = "v25.0"
     restate_days: int = Field(28, ge=0, le=400)

@@ -28,7 +28,8 @@ class PullReport:
     this pull (files kept because the vendor's are unchanged count as landed). `landed` are their days,
     `missing` the days the vendor does not offer, `held` the days whose earlier files were kept because far
     fewer rows were offered, each with a sentence; their landed rows are counted. `errors` are sentences
-    about unreadable input, without personal data.
+    about unreadable input, without personal data. `deleted` are ids of records that the vendor deleted for
+    good and that were landed before.
     """
 
     vendor: str
@@ -45,3 +46,4 @@ class PullReport:
     missing: list[dt.date] = field(default_factory=list)
     held: dict[dt.date, str] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
+    deleted: list[str] = field(default_factory=list, repr=False)

@@ -116,7 +116,7 @@ def unpack(data: bytes) -> tuple[bytes, str]:
             return b"".join(pieces), f"damaged gzip file: {error}"
         if not stream.eof:
             return b"".join(pieces), CUT_OFF
-        rest = stream.unused_data
+        rest = stream.unused_data + rest[at:]
         if rest and rest[:2] != GZIP:
             return b"".join(pieces), "bytes after the end of the gzip file"
     return b"".join(pieces), ""

@@ -31,6 +31,7 @@ _SINGULAR = {
 }
 _LIST = re.compile(r"^/crm/(?:objects/\d{4}-\d{2}|v3/objects)/(\w+)$")
 _SEARCH = re.compile(r"^/crm/(?:objects/\d{4}-\d{2}|v3/objects)/(\w+)/search$")
+_BATCH = re.compile(r"^/crm/(?:objects/\d{4}-\d{2}|v3/objects)/(\w+)/batch/read$")
 _ASSOCIATIONS = re.compile(r"^/crm/v4/associations/(\w+)/(\w+)/batch/read$")
 
 
@@ -52,6 +53,7 @@ def handle(request: httpx.Request, world: World, now: dt.datetime) -> httpx.Resp
     for pattern, method, serve in (
         (_LIST, "GET", _list),
         (_SEARCH, "POST", _search),
+        (_BATCH, "POST", _batch),
         (_ASSOCIATIONS, "POST", _associations),
     ):
         found = pattern.match(path)
@@ -141,6 +143,40 @@ def _search(request: httpx.Request, world: World, moment: int, kind: str) -> htt
     if after + limit < len(rows):
         answered["paging"] = {"next": {"after": str(after + limit)}}
     return answer(answered)
+
+
+def _batch(request: httpx.Request, world: World, moment: int, kind: str) -> httpx.Response:
+    """Records by id; ids without a record are told as errors beside the others."""
+    body = _body(request)
+    inputs = body.get("inputs")
+    if not isinstance(inputs, list) or not all(isinstance(item, dict) and item.get("id") for item in inputs):
+        raise ValueError("inputs must be a list of objects with id")
+    if len(inputs) > 100:
+        raise ValueError("at most 100 inputs per request")
+    archived = request.url.params.get("archived", "false").lower() == "true"
+    rows = current(world, kind, moment, archived)
+    place: dict[str, int] = world.view(
+        ("view", "batch", kind, moment, archived),
+        lambda: {str(i): int(r) for i, r in zip(ids(world, kind)[rows], rows, strict=True)},
+    )
+    wanted = [str(name) for name in body.get("properties") or []]
+    asked = [str(item["id"]) for item in inputs]
+    missing = [key for key in asked if key not in place]
+    answered: dict[str, Any] = {
+        "status": "COMPLETE",
+        "results": [record(world, kind, place[key], wanted) for key in asked if key in place],
+        "startedAt": "2026-01-01T00:00:00.000Z",
+        "completedAt": "2026-01-01T00:00:00.010Z",
+    }
+    if missing:
+        error = {
+            "status": "error",
+            "category": "OBJECT_NOT_FOUND",
+            "message": f"Could not get some {_SINGULAR[kind]} objects, they may be deleted or not exist.",
+            "context": {"ids": missing},
+        }
+        answered |= {"numErrors": 1, "errors": [error]}
+    return answer(answered, 207 if missing else 200)
 
 
 def _associations(request: httpx.Request, world: World, moment: int, kind: str, other: str) -> httpx.Response:
