@@ -10,7 +10,7 @@ from cja_pipeline.kpis.assets import kpi_assets
 from cja_pipeline.orchestration.jobs import nightly_job, rebuild_job
 from cja_pipeline.orchestration.resources import Store
 from cja_pipeline.orchestration.schedules import nightly_schedule
-from cja_pipeline.orchestration.sensors import failure_sensor, gap_sensor
+from cja_pipeline.orchestration.sensors import alert_sensor, failure_sensor, gap_sensor
 from cja_pipeline.settings import PRIVATE
 from cja_pipeline.sources.assets import source_assets
 from cja_pipeline.validated.assets import validated_assets
@@ -30,7 +30,7 @@ def build_definitions(**resources: object) -> dg.Definitions:
         ],
         jobs=[job, rebuild_job()],
         schedules=[nightly_schedule(job)],
-        sensors=[gap_sensor(job, anchor="web_events"), failure_sensor()],
+        sensors=[gap_sensor(job, anchor="web_events"), failure_sensor(), alert_sensor()],
         resources={"store": Store(), **resources},
         # 20 trivial steps: 14 s in one process, 245 s with a process each
         executor=dg.in_process_executor,

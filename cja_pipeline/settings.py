@@ -38,6 +38,18 @@ class Settings(BaseSettings):
         default=None, description="Where reports are served, for links in the UI."
     )
 
+    alert_webhook: SecretStr | None = Field(default=None, description="URL that alerts are posted to.")
+    alert_smtp: SecretStr | None = Field(
+        default=None, description="smtp://user:password@host:587 or smtps://… that alerts are mailed by."
+    )
+    alert_to: str | None = Field(default=None, description="Addresses for alerts, joined by commas.")
+    alert_from: str | None = Field(default=None, description="Sender of alerts; default the first address.")
+
+    @property
+    def has_alerts(self) -> bool:
+        """Whether somebody is to be told."""
+        return self.alert_webhook is not None or self.alert_smtp is not None
+
     @property
     def landing_dir(self) -> Path:
         return self.home / "landing"

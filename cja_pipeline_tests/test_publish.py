@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import sqlite3
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -286,6 +287,48 @@ def test_a_publish_cut_off_before_the_warehouse_remembers_is_made_up_for(
     fill(warehouse, *(["1"] * 8), "5", "6")
     publish(warehouse, url)
     assert query(url, "SELECT count(*), sum(amount) FROM notes") == [(10, 19)]
+
+
+@pytest.mark.postgres
+def test_readers_on_postgresql_never_see_half_a_publish(
+    warehouse: Warehouse, shop_tables: dict[str, Table], postgres: str
+) -> None:
+    """A reader asks for both tables all the while; each answer is one night's."""
+
+    def night(number: int) -> None:
+        people = f"SELECT 'p{number}-' || i AS person FROM range(300) AS t (i)"
+        warehouse.replace("kpis.people", people)
+        visits = f"SELECT 'v{number}-' || i AS visit, 'p{number}-' || i AS person FROM range(300) AS t (i)"
+        warehouse.replace("kpis.visits", visits)
+
+    night(0)
+    publish(warehouse, postgres)
+    done = threading.Event()
+    seen: list[tuple] = []
+
+    def read() -> None:
+        engine = open_engine(postgres)
+        question = sa.text(
+            "SELECT count(DISTINCT split_part(coalesce(v.person, p.person), '-', 1)), "
+            "count(v.visit), count(p.person) FROM visits AS v FULL JOIN people AS p ON p.person = v.person"
+        )
+        while not done.is_set():
+            with engine.connect() as connection:
+                seen.append(tuple(connection.execute(question).one()))
+        engine.dispose()
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        for number in range(1, 6):
+            night(number)
+            publish(warehouse, postgres)
+    finally:
+        done.set()
+        reader.join(timeout=30)
+    assert len(seen) > 5
+    assert set(seen) == {(1, 300, 300)}
+    assert query(postgres, "SELECT DISTINCT split_part(person, '-', 1) FROM visits") == [("p5",)]
 
 
 @pytest.mark.postgres

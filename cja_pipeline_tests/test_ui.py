@@ -105,6 +105,35 @@ def test_the_page_opens_from_the_same_origin_without_script(origin: str, browser
     page.close()
 
 
+def test_the_link_on_the_asset_opens_the_page_in_the_same_origin(origin: str, browser) -> None:
+    context = browser.new_context(viewport={"width": 1600, "height": 1400})
+    page = context.new_page()
+    page.goto(f"{origin}/assets/journey_map?view=overview")
+    link = page.locator("a[href*='/reports/latest/journey_map.html']").first
+    link.wait_for(timeout=60_000)
+    with context.expect_page() as opened:
+        link.click()
+    shown = opened.value
+    shown.wait_for_load_state()
+    assert shown.url == f"{origin}/reports/latest/journey_map.html"
+    assert shown.locator("h1").inner_text().strip()
+    shown.locator(".kpis h3 a").first.click()  # from a key figure on to what it is made of
+    assert "/reports/latest/dictionary.html#kpi." in shown.url
+    assert shown.locator("tr:target").is_visible()
+    context.close()
+
+
+def test_who_only_looks_launches_nothing(origin: str) -> None:
+    launch = (
+        'mutation { launchRun(executionParams: {selector: {repositoryLocationName: "cja_pipeline", '
+        'repositoryName: "__repository__", jobName: "nightly_refresh"}, runConfigData: {}}) '
+        "{ __typename } }"
+    )
+    answer = httpx.post(f"{origin}/graphql", json={"query": launch}, timeout=60)
+    assert answer.status_code == 200
+    assert answer.json()["data"]["launchRun"]["__typename"] == "UnauthorizedError"
+
+
 def test_the_page_opens_as_a_file(night: Path, browser) -> None:
     page = browser.new_page(viewport={"width": 1440, "height": 1000})
     page.goto((night / "reports" / "latest" / "journey_map.html").as_uri())

@@ -12,6 +12,7 @@ from pathlib import Path
 import dagster as dg
 import sqlalchemy as sa
 
+from cja_pipeline.alerts import after_run
 from cja_pipeline.orchestration.jobs import NIGHTLY
 from cja_pipeline.settings import get_settings
 
@@ -68,10 +69,13 @@ def run_nights(start: dt.date, end: dt.date, *, reason: str = "terminal", job: s
             type(error.orig).__name__,
         )
         return False
-    for event in result.filter_events(lambda event: event.is_step_failure):
+    failed = result.filter_events(lambda event: event.is_step_failure)
+    for event in failed:
         error = event.step_failure_data.error
         cause = (error.cause or error) if error else None
         progress.error("%s failed: %s", event.step_key, cause.message.strip() if cause else "unknown")
+    if job == NIGHTLY:
+        after_run(job, run_id, None if result.success else [str(event.step_key) for event in failed])
     return result.success
 
 

@@ -53,6 +53,41 @@ def gap_sensor(job: AssetJob, anchor: str) -> dg.SensorDefinition:
     return sensor
 
 
+def alert_sensor() -> dg.SensorDefinition:
+    """Tells the channels of the settings how the newest night ended, what its data say, or that none came."""
+
+    @dg.sensor(
+        name="alerts",
+        minimum_interval_seconds=60,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Tells webhook and e-mail of failures, late data, blocking checks and odd figures, once.",
+    )
+    def sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+        from cja_pipeline.alerts import BusyError, after_run, check_publication
+
+        told = check_publication()
+        ended = dg.RunsFilter(
+            job_name=NIGHTLY, statuses=[dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
+        )
+        for run in context.instance.get_runs(ended, limit=1):
+            if run.run_id != context.cursor:
+                steps = None if run.is_success else failed_steps(context.instance, run.run_id)
+                try:
+                    told += after_run(NIGHTLY, run.run_id, steps)
+                    context.update_cursor(run.run_id)
+                except BusyError as error:
+                    return dg.SkipReason(f"Looked at the run; {error}, the data are looked at next time.")
+        return dg.SkipReason(f"{len(told)} alerts told.")
+
+    return sensor
+
+
+def failed_steps(instance: dg.DagsterInstance, run_id: str) -> list[str]:
+    """Names of the steps of a run that failed."""
+    stats = instance.get_run_step_stats(run_id)
+    return sorted(step.step_key for step in stats if step.status and step.status.name == "FAILURE")
+
+
 def failure_sensor() -> dg.SensorDefinition:
     """Writes one line per failed night, naming job, day and run; never data."""
 
