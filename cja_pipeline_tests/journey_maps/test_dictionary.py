@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -137,3 +138,49 @@ def test_the_table_has_every_published_column_and_no_personal_one(warehouse: War
     assert found == [("customers.web_activity.page_path", "ga4/events event_params[page_location]")]
     warehouse.execute("DELETE FROM journey_maps.data_dictionary WHERE table_name <> 'sessions'")
     assert build_dictionary(warehouse) < expected  # declarations are the same: nothing is done again
+
+
+class Rows(HTMLParser):
+    """The links in each row and card that has an anchor."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.links: dict[str, list[str]] = {}
+        self.here: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
+        if tag in ("tr", "section"):
+            self.here.append(found.get("id") or "")
+        if tag == "a" and str(found.get("href")).startswith("#"):
+            for place in filter(None, self.here):
+                self.links.setdefault(place, []).append(str(found["href"])[1:])
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in ("tr", "section") and self.here:
+            self.here.pop()
+
+
+@pytest.mark.parametrize(
+    ("kpi", "field"),
+    [
+        ("conversion_rate", "hubspot/orders/properties.hs_external_order_id"),
+        ("net_revenue", "hubspot/orders/properties.hs_total_price"),
+        ("customer_acquisition_cost", "meta/insights/spend"),
+        ("net_promoter_score", "hubspot/feedback_submissions/properties.hs_value"),
+        ("impressions", "meta/insights/impressions"),
+        ("engagement_rate", "ga4/events/event_params"),
+    ],
+)
+def test_a_reader_can_walk_from_a_key_figure_to_the_vendors_field(
+    lineage: Lineage, kpi: str, field: str
+) -> None:
+    """By clicking alone: from the entry of the KPI over the columns to the field of the vendor."""
+    links = Rows(dictionary_page(lineage, "en", "inputs")).links
+    seen = {f"kpi.{kpi}"}
+    front = [f"kpi.{kpi}"]
+    for _ in range(12):
+        front = [to for place in front for to in links.get(place, []) if to not in seen]
+        seen |= set(front)
+    assert field in seen
