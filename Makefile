@@ -14,7 +14,7 @@ make_venv = $(PYTHON) -m venv $(VENV)
 install = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
-.PHONY: demo up test check lock clean
+.PHONY: demo up test check audit lock clean
 
 demo: $(VENV)/.ready          ## simulate a shop, run its history, draw the journey map
 	$(BIN)/cja demo
@@ -39,6 +39,13 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 $(VENV)/.ready-test: cja_pipeline_tests/requirements.lock $(VENV)/.ready
 	$(install) --no-deps --require-hashes -r $<
 	touch $@
+
+audit:                        ## known vulnerabilities of the locked packages; needs the network
+	@$(PYTHON) -m venv $(VENV)-audit && $(VENV)-audit/bin/python -m pip install --quiet pip-audit \
+	  && $(if $(shell command -v timeout),timeout 300) $(VENV)-audit/bin/pip-audit --require-hashes --disable-pip -r requirements.lock; status=$$?; \
+	  rm -rf $(VENV)-audit; \
+	  if [ $$status != 0 ]; then echo "No clean audit: packages above are vulnerable, or the advisory service"; \
+	  echo "cannot be reached from here. Nothing is proven in the second case."; fi; exit $$status
 
 lock_options = --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-emit-find-links --no-annotate --no-header
