@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from cja_pipeline.validated.summary import QualitySummary
     from cja_pipeline.warehouse import Warehouse
 
 DAY = click.DateTime(formats=["%Y-%m-%d"])
@@ -58,16 +59,29 @@ def quality(as_json: bool) -> None:
     if as_json:
         print_json(vars(summary))
     else:
-        click.echo(
-            f"{summary.checks} checks: {summary.passed} passed, {summary.warnings} warned, "
-            f"{summary.failures} failed (UTC {summary.checked_at:%Y-%m-%d %H:%M})"
-            if summary.checks
-            else "Nothing was checked yet."
-        )
-        _print(["severity", "table_name", "check_id", "observed", "expected"], summary.failed)
-        for row in summary.failed:
-            click.echo(f"  {row['table_name']} {row['check_id']}: {row['advice']}")
+        _tell_quality(summary)
     sys.exit(1 if summary.failures else 0)
+
+
+def _tell_quality(summary: QualitySummary) -> None:
+    if not summary.checked_at:
+        click.echo("Nothing was checked yet.")
+        return
+    click.echo(
+        f"{summary.checks} checks: {summary.passed} passed, {summary.warnings} warned, "
+        f"{summary.failures} failed (UTC {summary.checked_at:%Y-%m-%d %H:%M})"
+    )
+    for row in summary.failed:
+        critical = row["severity"] == "critical"
+        click.echo()
+        click.secho("FAILED  " if critical else "warning ", fg="red" if critical else "yellow", nl=False)
+        click.secho(f"{row['table_name']} {row['check_id']}", bold=True, nl=False)
+        click.echo(f"  {row['description']}")
+        for name in ("observed", "expected"):
+            click.echo(f"        {name}: {row[name] if name != 'observed' else row['error'] or row[name]}")
+        click.echo(f"        to do:    {row['advice']}")
+    click.echo()
+    _print(["source", "newest_day", "as_of", "offered", "valid"], summary.sources)
 
 
 @click.group()

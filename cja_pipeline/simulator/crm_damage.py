@@ -29,7 +29,6 @@ DAMAGE: dict[str, list[tuple[str, dict[str, Any]]]] = {
         ("score_not_a_number", {"hs_value": "ten"}),
     ],
 }
-SHARE = 0.0015
 _OWN_KEYS = ("hs_order_name", "order_id", "shop_login_id", "loyalty_id", "hs_merged_object_ids")
 
 
@@ -38,9 +37,9 @@ def damaged(life: Life, stream: str, versions: list[Version]) -> list[tuple[str,
     rng = rng_for(life.seed, "damaged_" + stream)
     since = life.calendar.begin + DAY
     good = [v for v in versions if not (v["archived"] or v["gone"]) and v["visible_from"] >= since]
-    kinds = DAMAGE[stream]
+    kinds, share = DAMAGE[stream], life.config.noise["damaged_crm"]
     result = []
-    for k in range(max(len(kinds), round(len(good) * SHARE)) if good else 0):
+    for k in range(max(len(kinds), round(len(good) * share)) if good and share else 0):
         kind, change = kinds[k % len(kinds)]
         like = good[int(rng.integers(len(good)))]
         state = like["properties"] | dict.fromkeys(set(_OWN_KEYS) & set(like["properties"])) | change

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cja_pipeline.validated.rules import literal, name
-from cja_pipeline.validated.suites import Monitor, Suite
+from cja_pipeline.validated.suites import Suite
 from cja_pipeline.validated.usual import expected, stability
 from cja_pipeline.warehouse import Warehouse
 
@@ -67,7 +67,8 @@ def write_profile(warehouse: Warehouse, suite: Suite, relation: str, where: str)
         if monitor.mix is not None:
             warehouse.execute(
                 f"INSERT INTO {TABLE} SELECT $table, _dt, $code, "
-                "CASE WHEN place <= $most THEN part ELSE '(rest)' END AS kept, sum(n), any_value(total) FROM ("
+                "CASE WHEN place <= $most THEN part ELSE '(rest)' END AS kept, sum(n), "
+                "any_value(total) FROM ("
                 "SELECT _dt, part, n, sum(n) OVER (PARTITION BY _dt) AS total, "
                 "row_number() OVER (PARTITION BY _dt ORDER BY n DESC, part) AS place FROM ("
                 f"SELECT _dt, CAST({monitor.mix} AS VARCHAR) AS part, count(*) AS n FROM {relation} "

@@ -23,6 +23,30 @@ def volumes(warehouse: Warehouse, table: str, days: Sequence[dt.date]) -> list[R
     return usual_ranges([row[0] for row in series], [row[1] for row in series], days)
 
 
+def odd_days(warehouse: Warehouse, suite: Suite) -> list[tuple[dt.date, str]]:
+    """Every loaded day of a table that is unusual in some figure: (day, figure)."""
+    days = _loaded(warehouse, suite.table)
+    found = [(one.day, "rows") for one in volumes(warehouse, suite.table, days) if one.unusual]
+    found += [(day, "silent hours") for day in silent_hours(warehouse, suite.table, days)]
+    for one in judge(warehouse, suite, days):
+        if one.unusual:
+            found.append((one.day, " ".join(filter(None, (one.series, one.part)))))
+    return found
+
+
+def judged_days(warehouse: Warehouse, suite: Suite) -> int:
+    """How many daily figures of a table have enough history to be judged."""
+    days = _loaded(warehouse, suite.table)
+    return len(volumes(warehouse, suite.table, days)) + len(judge(warehouse, suite, days))
+
+
+def _loaded(warehouse: Warehouse, table: str) -> list[dt.date]:
+    rows = warehouse.sql(
+        "SELECT day FROM quality.ledger WHERE table_name = ? AND stage = 'validated' ORDER BY day", [table]
+    ).fetchall()
+    return [row[0] for row in rows]
+
+
 def _usual_volume(warehouse: Warehouse, suite: Suite, days: Sequence[dt.date]) -> Finding:
     ranges = volumes(warehouse, suite.table, days)
     odd = [one for one in ranges if one.unusual]

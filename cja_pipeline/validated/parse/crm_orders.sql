@@ -21,6 +21,7 @@ SELECT
   coalesce(summed.properties.hs_lastmodifieddate, summed.updatedAt) AS updated_at,
   coalesce(nullif(summed.properties.hs_external_order_id, ''), summed.id) AS order_id,
   summed.associations.contacts.results[1].id AS contact_id,
+  coalesce(summed.properties.hs_createdate, summed.createdAt) AS created_at,
   coalesce(
     nullif(summed.properties.hs_external_created_date, ''), summed.properties.hs_createdate, summed.createdAt
   ) AS ordered_at,
