@@ -17,6 +17,8 @@ from cja_pipeline.answers import DAY, explain, kpis, quality, quarantine
 from cja_pipeline.customers.identity_commands import bench_identity, identity
 from cja_pipeline.doctor.command import doctor
 from cja_pipeline.privacy.commands import privacy
+from cja_pipeline.quality.commands import bench_quality, bench_validation
+from cja_pipeline.trials.command import bench_findings, bench_intervals, bench_kpis
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -213,7 +215,8 @@ def bench(context: click.Context, customers: int, days: int, as_json: bool) -> N
     sys.exit(0 if run_bench(wide_console(), customers=customers, days=days, as_json=as_json) else 1)
 
 
-bench.add_command(bench_identity)
+for command in (bench_quality, bench_validation, bench_identity, bench_kpis, bench_intervals, bench_findings):
+    bench.add_command(command)
 
 
 @main.command()

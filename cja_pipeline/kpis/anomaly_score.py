@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 MAD_TO_SD = 1.4826
+TENTH_TO_SD = 1.6449  # of a normal distribution, a tenth is further off than so many standard deviations
 LEVEL_DAYS = 7
 
 
@@ -55,7 +56,11 @@ def detect(
             own = np.sqrt(np.maximum(unit, 1.0)) / unit if ratio else np.ones(days)
         off = np.where(own > 0, residual / own, np.nan)
         past = np.stack([back(off, day) for day in range(1, 7 * weeks + 1)])
-        usually_off = MAD_TO_SD * nanmedian(np.abs(past - nanmedian(past, minimum=7)), minimum=14)
+        away = np.abs(past - nanmedian(past, minimum=7))
+        # most days may lie close and every tenth far off (days with a post): both are usual
+        usually_off = np.fmax(
+            MAD_TO_SD * nanmedian(away, minimum=14), nanquantile(away, 0.9, minimum=14) / TENTH_TO_SD
+        )
         sampled = errors is not None or ratio
         scale = own * (np.maximum(usually_off, 1.0) if sampled else usually_off)
         score = residual / np.where(scale > 0, scale, np.nan)
@@ -82,11 +87,18 @@ def _deviation(values: Floats, expected: Floats, ratio: bool) -> Floats:
 
 def nanmedian(stack: Floats, minimum: int) -> Floats:
     """Median over the first axis, NaN where fewer than `minimum` values are known."""
+    return nanquantile(stack, 0.5, minimum)
+
+
+def nanquantile(stack: Floats, q: float, minimum: int) -> Floats:
+    """A quantile over the first axis, NaN where fewer than `minimum` values are known."""
     import numpy as np
 
     known = np.isfinite(stack).sum(axis=0)
     ordered = np.sort(np.where(np.isfinite(stack), stack, np.inf), axis=0)
-    place = np.arange(stack.shape[1])
-    low, high = ordered[np.maximum(known - 1, 0) // 2, place], ordered[known // 2 % len(stack), place]
+    column, place = np.arange(stack.shape[1]), q * np.maximum(known - 1, 0)
+    below = np.floor(place).astype(int)
+    low, high = ordered[below, column], ordered[np.minimum(below + 1, len(stack) - 1), column]
     with np.errstate(invalid="ignore"):
-        return np.where(known >= minimum, (low + high) / 2, np.nan)
+        found = np.where(place > below, low + (high - low) * (place - below), low)
+        return np.where(known >= minimum, found, np.nan)

@@ -174,3 +174,18 @@ def world_config() -> WorldConfig:
     if override is not None and (override / "world.yml").exists():
         return _load(override / "world.yml")
     return _load(SHIPPED)
+
+
+def quiet_config(config: WorldConfig) -> WorldConfig:
+    """The same world in which nothing is wrong and nothing works: no incidents, no effects of channels,
+    experiments or devices. Whatever a method finds there is a false alarm."""
+    found = config.model_dump()
+    found |= {"incidents": [], "affiliate_capture": 0.0}
+    found["experiments"] = [test | {"effect": 0.0, "lost": 0.0} for test in found["experiments"]]
+    found["channels"] = {
+        name: channel | {"effect": 0.0, "tilt": 0.0} for name, channel in found["channels"].items()
+    }
+    for step in ("checkout", "shipping", "payment", "purchase"):
+        rates = found["funnel"][step]
+        found["funnel"][step] = dict.fromkeys(rates, sum(rates.values()) / len(rates))
+    return WorldConfig.model_validate(found)

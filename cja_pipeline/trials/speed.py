@@ -1,0 +1,170 @@
+"""What measuring costs, against the bars: KPIs per scan of the event table, customers scored, paths credited.
+
+*One full scan* of a table is one query that takes ``count``, ``min``, ``max`` and the sum of a hash of every
+column: each value is read, decompressed and looked at once, nothing is grouped or joined. CPU seconds of this
+process are compared, because wall time depends on who else works on the machine.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from cja_pipeline.config import SHIPPED
+from cja_pipeline.kpis.kpi_sources import load_sources
+from cja_pipeline.kpis.kpi_values import build_kpi_values
+from cja_pipeline.machine import Meter
+from cja_pipeline.settings import get_settings
+from cja_pipeline.trials.worlds import build_shop
+from cja_pipeline.warehouse import Warehouse
+
+EVENTS, CUSTOMERS, PATHS = 10_000_000, 1_000_000, 1_000_000
+LOG = "customers.touchpoints"
+CLICKS = "validated.web_events"
+FOUR = "channel, device, country, new_returning"
+
+
+def speed_trial(*, events: int = EVENTS, seed: int = 7, people: int = 3_000) -> list[dict[str, Any]]:
+    """Rows of ``what, rows, cpu_seconds, bar, met`` (bar and met are None where there is none).
+
+    A shop of so many people is simulated and copied, every customer under new ids, until the event log has
+    `events` rows.
+    """
+    with tempfile.TemporaryDirectory(prefix="cja-speed-") as folder:
+        path = build_shop(Path(folder), customers=people, seed=seed, findings=False)
+        with Warehouse(path) as wh:
+            clicks = wh.count(CLICKS) / wh.count(LOG)
+            click = _scan(wh, CLICKS) / wh.count(CLICKS)
+            rows = multiply(wh, -(-events // wh.count(LOG)))
+            # CPU seconds per row are those of warm caches on both sides
+            scan = min(_scan(wh, LOG) for _ in range(2))
+            with _one_grain_four_slices(Path(folder)):
+                lean = _cost(wh)
+            full = _cost(wh)
+    raw = click * rows * clicks
+    told = [
+        _row(f"one full scan of {LOG}", rows, scan),
+        _row(f"all KPIs x 4 slices ({FOUR}), by month", rows, lean, 3 * scan),
+        _row("all KPIs, all slices, all grains (a night)", rows, full, 3 * scan),
+        _row(f"one full scan of the {rows * clicks:,.0f} web events behind them", round(rows * clicks), raw),
+        _row("a night's KPIs against that scan", round(rows * clicks), full, 3 * raw),
+    ]
+    return [*told, *model_trial(seed)]
+
+
+def model_trial(seed: int = 7) -> list[dict[str, Any]]:
+    """Cost of scoring a million customers and of crediting a million paths."""
+    return [
+        _row("12-month value and P(active) of customers", CUSTOMERS, _scoring(seed), 2.0),
+        _row("Markov order 1 over paths", PATHS, _markov(seed), 1.0),
+    ]
+
+
+def multiply(wh: Warehouse, copies: int) -> int:
+    """Copy every customer with all that is theirs, under new ids; returns the rows of the event log."""
+    wanted = {read for source in load_sources().values() for read in source.reads} - {"customers.media"}
+    for table in sorted(name for name in wanted if not name.startswith("config.") and wh.exists(name)):
+        columns = [row[0] for row in wh.sql(f"DESCRIBE {table}").fetchall()]
+        chosen = ", ".join(
+            f"CASE WHEN copy = 0 THEN {name} ELSE {name} || '.' || copy END AS {name}"
+            if name.endswith("_id")
+            else name
+            for name in columns
+        )
+        wh.execute(
+            f"CREATE OR REPLACE TABLE {table} AS SELECT {chosen} FROM {table} "
+            f"CROSS JOIN range({copies}) AS r(copy)"
+        )
+    return wh.count(LOG)
+
+
+def _row(what: str, rows: int, cpu: float, bar: float | None = None) -> dict[str, Any]:
+    return {
+        "what": what,
+        "rows": rows,
+        "cpu_seconds": round(cpu, 2),
+        "bar": None if bar is None else round(bar, 2),
+        "met": None if bar is None else cpu <= bar,
+    }
+
+
+def _scan(wh: Warehouse, table: str) -> float:
+    names = [row[0] for row in wh.sql(f"DESCRIBE {table}").fetchall()]
+    parts = ", ".join(f"count({n}), min({n}), max({n}), sum(hash({n}))" for n in names)
+    meter = Meter()
+    wh.sql(f"SELECT {parts} FROM {table}").fetchall()
+    return meter.read().cpu_seconds
+
+
+def _cost(wh: Warehouse) -> float:
+    meter = Meter()
+    build_kpi_values(wh)
+    return meter.read().cpu_seconds
+
+
+@contextmanager
+def _one_grain_four_slices(folder: Path) -> Iterator[None]:
+    """Settings under which months alone are published, split by four dimensions."""
+    import yaml
+
+    config = folder / "config"
+    config.mkdir()
+    settings = yaml.safe_load((SHIPPED / "kpi_sources.yml").read_text(encoding="utf-8"))
+    settings["slice_grains"] |= {"campaign": [], "segment": [], "country": ["month"]}
+    (config / "kpi_sources.yml").write_text(yaml.safe_dump(settings), encoding="utf-8")
+    (config / "kpis").mkdir()
+    for path in sorted((SHIPPED / "kpis").glob("*.yml")):
+        stage = yaml.safe_load(path.read_text(encoding="utf-8"))
+        for kpi in stage["kpis"]:
+            kpi["grains"] = ["month"]
+        (config / "kpis" / path.name).write_text(yaml.safe_dump(stage), encoding="utf-8")
+    before = os.environ.get("CJA_CONFIG")
+    os.environ["CJA_CONFIG"] = str(config)
+    get_settings.cache_clear()
+    try:
+        yield
+    finally:
+        os.environ.pop("CJA_CONFIG")
+        if before is not None:
+            os.environ["CJA_CONFIG"] = before
+        get_settings.cache_clear()
+
+
+def _scoring(seed: int) -> float:
+    import numpy as np
+
+    from cja_pipeline.kpis.value import clv, fit_gamma_gamma, fit_mbg_nbd
+
+    random = np.random.Generator(np.random.Philox(seed))
+    age = random.integers(30, 730, CUSTOMERS).astype(float)
+    frequency = random.poisson(random.gamma(0.5, 0.004, CUSTOMERS) * age).astype(float)
+    recency = np.where(frequency > 0, np.ceil(age * random.random(CUSTOMERS)), 0.0)
+    monetary = np.where(frequency > 0, random.gamma(3, 25, CUSTOMERS).round(2) + 1, 0.0)
+    few = slice(0, 20_000)
+    purchases = fit_mbg_nbd(frequency[few], recency[few], age[few])
+    spending = fit_gamma_gamma(frequency[few], monetary[few])
+    meter = Meter()
+    clv(purchases, spending, frequency, recency, age, monetary)
+    purchases.p_active(90.0, frequency, recency, age)
+    return meter.read().cpu_seconds
+
+
+def _markov(seed: int) -> float:
+    import numpy as np
+
+    from cja_pipeline.kpis.markov import Chain, credit
+
+    random = np.random.Generator(np.random.Philox(seed))
+    length = 1 + random.poisson(3.0, PATHS)
+    path = np.repeat(np.arange(PATHS), length)
+    channel = random.integers(0, 20, len(path))
+    ends, orders = np.ones(PATHS), (random.random(PATHS) < 0.05).astype(float)
+    meter = Meter()
+    chain = Chain(path, channel, channels=20)
+    effects, _ = chain.removal_effects(ends, orders[None])
+    credit(effects, orders.sum(keepdims=True))
+    return meter.read().cpu_seconds
