@@ -32,7 +32,9 @@ def back_test(
 ) -> list[dict[str, Any]]:
     """Rows of ``kpis.value_models``: predicted against actual purchases of the newest third of history.
 
-    At most 90 days are held back. Where the past that remains is too small, one row says so.
+    At most 90 days are held back. The intervals are those that the model itself foretells: an actual figure
+    outside of them says that the shop does not behave as the model assumes. Where the past that remains is
+    too small, one row says so.
     """
     span = wh.scalar(
         "SELECT date_diff('day', min(business_date), max(p.last_day)) "
@@ -53,20 +55,22 @@ def back_test(
     expected = fitted.expected_purchases(float(held), *history)
     chance = fitted.p_active(float(held), *history)
     base["status"] = "ok"
+    total, share = _spreads(fitted, float(held), history, expected, chance, config.draws)
+    actual = later.sum()
     return [
         base | row
         for row in (
             {"item": "held_back_days", "value": float(held), "note": "newest days, not seen by the fit"},
             {"item": "customers", "value": float(len(past)), "note": "buyers before these days"},
             {"item": "actual_purchases", "value": float(later.sum()), "note": "of these buyers"},
-            {"item": "predicted_purchases", "value": float(expected.sum()), "note": "of these buyers"},
+            {"item": "predicted_purchases", "note": "of these buyers", **_around(expected.sum(), total)},
             {
                 "item": "error",
-                "value": float(expected.sum() / later.sum() - 1) if later.sum() else None,
                 "note": "predicted / actual - 1; the model knows no season",
+                **(_around(expected.sum() / actual - 1, total / actual) if actual else {}),
             },
             {"item": "actual_active", "value": float((later > 0).mean()), "note": "share who bought again"},
-            {"item": "predicted_active", "value": float(chance.mean()), "note": "mean chance to buy again"},
+            {"item": "predicted_active", "note": "mean chance to buy again", **_around(chance.mean(), share)},
             {
                 "item": "auc",
                 "value": auc(chance, later > 0),
@@ -74,6 +78,27 @@ def back_test(
             },
         )
     ]
+
+
+def _spreads(
+    fit: PurchaseFit, horizon: float, history: list[Any], expected: Any, chance: Any, draws: int
+) -> tuple[float, float]:
+    """Standard deviations of total purchases and of the share active, as the model itself foretells them:
+    of the parameters (draws) and of chance (Poisson purchases, customers independent)."""
+    import numpy as np
+
+    again = [fit.with_values(values) for values in fit.draws(draws)]
+    totals = np.array([each.expected_purchases(horizon, *history).sum() for each in again])
+    shares = np.array([each.p_active(horizon, *history).mean() for each in again])
+    totals, shares = totals[np.isfinite(totals)], shares[np.isfinite(shares)]
+    if min(len(totals), len(shares)) < draws / 2:  # the draws that are left would flatter the interval
+        return float("nan"), float("nan")
+    by_chance = (chance * (1 - chance)).sum() / len(chance) ** 2
+    return float(np.sqrt(totals.var() + expected.sum())), float(np.sqrt(shares.var() + by_chance))
+
+
+def _around(value: Any, spread: float) -> dict[str, float]:
+    return {"value": float(value), "low": float(value - 1.96 * spread), "high": float(value + 1.96 * spread)}
 
 
 def auc(score: NDArray[np.float64], outcome: NDArray[np.bool_]) -> float | None:

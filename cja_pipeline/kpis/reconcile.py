@@ -39,6 +39,31 @@ CLAIMS = (
         ("kpis.funnel",),
     ),
     Claim(
+        "funnel_steps",
+        "SELECT sum(customers) FROM kpis.funnel WHERE segment = 'all' AND mode = 'any' "
+        "AND step_name <> 'purchase'",
+        "SELECT count(*) FROM (SELECT DISTINCT t.customer_id, t.touchpoint_type "
+        "FROM customers.touchpoints AS t "
+        "INNER JOIN config.funnel_steps AS s ON s.step_name = t.touchpoint_type "
+        "WHERE s.step_name <> 'purchase') AS reached",
+        "The funnel lost customers at a step: compare kpis.journey_touches with customers.touchpoints.",
+        ("kpis.funnel",),
+    ),
+    Claim(
+        "funnel_visitors",
+        "SELECT customers FROM kpis.funnel WHERE segment = 'all' AND mode = 'any' AND step_name = 'visit'",
+        "SELECT count(DISTINCT customer_id) FROM customers.sessions WHERE NOT is_bot",
+        "Funnel and visits know different visitors: compare visits in customers.touchpoints with sessions.",
+        ("kpis.funnel",),
+    ),
+    Claim(
+        "paths_new_customers",
+        "SELECT sum(journeys) FROM kpis.paths WHERE segment = 'new' AND outcome = 'purchase'",
+        "SELECT count(*) FROM customers.orders WHERE is_first_order",
+        "Paths of new customers must end in first orders: see journey_touches.sql, bought_before.",
+        ("kpis.paths",),
+    ),
+    Claim(
         "paths_orders",
         "SELECT sum(journeys) FROM kpis.paths WHERE segment = 'all' AND outcome = 'purchase'",
         "SELECT count(*) FROM customers.orders",
@@ -89,6 +114,23 @@ CLAIMS = (
         ("kpis.cohorts",),
     ),
 )
+# KPIs of which the days add up, and what they add up to. Everybody is a new customer on one day only.
+DAILY = (
+    ("orders", "count(*)", "customers.orders WHERE TRUE"),
+    ("net_revenue", "sum(net_revenue)", "customers.orders WHERE TRUE"),
+    ("new_customers", "count(*)", "customers.orders WHERE is_first_order"),
+    ("sessions", "count(*)", "customers.sessions WHERE NOT is_bot"),
+)
+MONTHS = """
+    SELECT sum(k.value), sum(a.net_revenue)
+    FROM kpis.kpi_values AS k
+    INNER JOIN (
+        SELECT period_start, sum(net_revenue) AS net_revenue FROM kpis.attribution
+        WHERE model = (SELECT min(model) FROM kpis.attribution) GROUP BY period_start
+    ) AS a ON a.period_start = k.period_start
+    WHERE k.kpi_id = 'net_revenue' AND k.grain = 'month' AND k.dimension = 'all' AND k.value IS NOT NULL
+        AND k.is_complete
+"""
 KPI_DAYS = "grain = 'day' AND dimension = 'all' AND value IS NOT NULL"
 
 
@@ -141,18 +183,26 @@ def _credit(wh: Warehouse, table: str) -> list[Result]:
 
 
 def _kpis(wh: Warehouse) -> list[Result]:
-    """Daily KPIs that may be added up, against the orders of exactly the days that have a value."""
+    """KPIs that may be added up over days, against the rows of exactly the days that have a value, and the
+    revenue of whole months against what attribution gives away in them."""
     results = []
-    for kpi_id, total in (("orders", "count(*)"), ("net_revenue", "sum(net_revenue)")):
+    for kpi_id, total, table in DAILY:
         days = f"SELECT period_start FROM kpis.kpi_values WHERE kpi_id = '{kpi_id}' AND {KPI_DAYS}"
         if not wh.scalar(f"SELECT count(*) FROM ({days})"):
             continue
         claimed = wh.scalar(
             f"SELECT sum(value) FROM kpis.kpi_values WHERE kpi_id = '{kpi_id}' AND {KPI_DAYS}"
         )
-        known = wh.scalar(f"SELECT {total} FROM customers.orders WHERE business_date IN ({days})")
-        advice = f"KPI {kpi_id} and customers.orders differ on days that are complete: run kpi_values again."
+        known = wh.scalar(f"SELECT {total} FROM {table} AND business_date IN ({days})")
+        advice = f"KPI {kpi_id} and {table.split()[0]} differ on complete days: run kpi_values again."
         results.append(_result(f"kpi_{kpi_id}", claimed, known, advice))
+    if wh.exists("kpis.attribution"):
+        claimed, known = wh.sql(MONTHS).fetchall()[0]
+        advice = (
+            "KPIs and attribution know different revenue of a month: run attribution and kpi_values again."
+        )
+        if claimed is not None:  # there is a whole month that both know
+            results.append(_result("kpi_months_of_attribution", claimed, known, advice))
     return results
 
 

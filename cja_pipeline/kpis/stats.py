@@ -82,11 +82,11 @@ def clustered_ratio(
     """
     import numpy as np
 
-    num, den = as_floats(numerator), as_floats(denominator)
-    sizes = {array.size for array in (num, den) if array.ndim}
+    parts = as_floats(numerator), as_floats(denominator)
+    sizes = {array.size for array in parts if array.ndim}
     if len(sizes) > 1 or (cluster is not None and sizes != {len(np.asarray(cluster))}):
         raise ValueError("clustered_ratio: numerator, denominator and cluster must have one entry per row.")
-    num, den = np.broadcast_arrays(num, den)
+    num, den = np.broadcast_arrays(*parts)
     if cluster is not None:
         _, codes = np.unique(np.asarray(cluster), return_inverse=True)
         num, den = np.bincount(codes, num), np.bincount(codes, den)

@@ -13,6 +13,7 @@ from cja_pipeline.kpis.attribution import attribute, build_attribution
 from cja_pipeline.kpis.findings import build_findings
 from cja_pipeline.kpis.insights import build_insights, stratified_ratio
 from cja_pipeline.kpis.journeys import build_cohorts, build_funnel, build_paths
+from cja_pipeline.kpis.kpi_values import build_kpi_values
 from cja_pipeline.kpis.reconcile import reconcile
 from cja_pipeline.kpis.value import build_customer_value
 from cja_pipeline.tables import TABLES
@@ -27,6 +28,15 @@ def shop() -> Warehouse:
     wh = Warehouse(":memory:")
     fill(wh, customers=200, days=90)
     wh.execute("UPDATE customers.touchpoints SET campaign = 'spring' WHERE channel = 'Paid Social'")
+    # the event log and the visits know the same visitors
+    wh.execute(
+        "DELETE FROM customers.touchpoints WHERE touchpoint_type = 'visit' "
+        "AND customer_id NOT IN (SELECT customer_id FROM customers.sessions WHERE NOT is_bot)"
+    )
+    wh.execute(
+        "UPDATE customers.sessions SET is_bot = TRUE WHERE customer_id NOT IN "
+        "(SELECT customer_id FROM customers.touchpoints WHERE touchpoint_type = 'visit')"
+    )
     write(wh, "config.touchpoint_rules", touchpoint_rules())
     for build in (build_customer_value, build_funnel, build_paths, build_cohorts, build_attribution):
         build(wh)
@@ -214,14 +224,57 @@ def test_a_lost_order_is_noticed_everywhere(shop):
     assert all(r["advice"] for r in failed.values())
 
 
-def test_kpis_of_complete_days_are_part_of_the_proof(shop):
-    days = shop.df("SELECT business_date AS period_start, count(*) AS value FROM customers.orders GROUP BY 1")
-    kpis = days.assign(kpi_id="orders", grain="day", dimension="all", dimension_value="all")
-    kpis.loc[0, "value"] += 1
-    write(shop, "kpis.kpi_values", kpis)
-    failed = [r["check_id"] for r in reconcile(shop) if not r["passed"]]
-    shop.execute("DROP TABLE kpis.kpi_values")
-    assert failed == ["kpi_orders"]
+@pytest.fixture(scope="module")
+def measured(shop):
+    """The shop with its KPIs."""
+    build_kpi_values(shop)
+    return shop
+
+
+@pytest.fixture
+def change_of(measured):
+    """Change a table and reconcile; it is as before afterwards."""
+    shop, kept = measured, {}
+
+    def change(table: str, update: str) -> set[str]:
+        """Checks that fail after a change."""
+        kept.setdefault(table, shop.read(table))
+        shop.execute(update)
+        return {r["check_id"] for r in reconcile(shop) if not r["passed"]}
+
+    yield change
+    for table, rows in kept.items():
+        shop.write(table, rows)
+
+
+# what is broken -> the check that must notice
+MUTATIONS = {
+    "kpi_orders": ("kpis.kpi_values", "value = value + 1 WHERE kpi_id = 'orders' AND grain = 'day'"),
+    "kpi_net_revenue": ("kpis.kpi_values", "value = value * 1.001 WHERE kpi_id = 'net_revenue'"),
+    "kpi_sessions": ("kpis.kpi_values", "value = value - 1 WHERE kpi_id = 'sessions' AND grain = 'day'"),
+    "kpi_new_customers": ("kpis.kpi_values", "value = value * 2 WHERE kpi_id = 'new_customers'"),
+    "kpi_months_of_attribution": (
+        "kpis.attribution",
+        "net_revenue = net_revenue + 5 WHERE period_start = (SELECT max(period_start) FROM kpis.attribution) "
+        "- INTERVAL 1 MONTH AND channel = 'Email'",
+    ),
+    "funnel_steps": ("kpis.funnel", "customers = customers - 1 WHERE step_name = 'search' OR step = 2"),
+    "funnel_visitors": ("kpis.funnel", "customers = customers + 1 WHERE step_name = 'visit'"),
+    "funnel_buyers": ("kpis.funnel", "customers = customers + 1 WHERE step_name = 'purchase'"),
+    "paths_new_customers": ("kpis.paths", "journeys = journeys + 1 WHERE segment = 'new'"),
+    "paths_net_revenue": ("kpis.paths", "value = value + 1 WHERE segment = 'all' AND outcome = 'purchase'"),
+    "transitions_orders": ("kpis.transitions", "n = n + 1 WHERE to_stage = 'purchase'"),
+    "cohort_customers": ("kpis.cohorts", "customers = customers + 1 WHERE period = 0"),
+    "attribution_spend": ("kpis.attribution", "spend = spend * 2"),
+    "attribution_total_net_revenue": ("kpis.attribution_total", "net_revenue = 0 WHERE model = 'linear'"),
+}
+
+
+@pytest.mark.parametrize("check", sorted(MUTATIONS))
+def test_each_disagreement_is_noticed(change_of, measured, check):
+    assert [r for r in reconcile(measured) if not r["passed"]] == []
+    table, change = MUTATIONS[check]
+    assert check in change_of(table, f"UPDATE {table} SET {change}")
 
 
 def test_too_little_history_gives_no_value_but_a_reason(shop):
@@ -267,6 +320,13 @@ def test_value_of_a_shop_with_history(warehouse):
     items = warehouse.read("kpis.value_models").set_index(["model", "item"])
     assert items.loc[("mbg_nbd", "gradient"), "value"] < 1e-6
     assert ("back_test", "auc") in items.index
+    tested = items.loc["back_test"]
+    for item in ("predicted_purchases", "predicted_active", "error"):
+        low, middle, high = tested.loc[item, ["low", "value", "high"]]
+        assert low < middle < high
+    # buyers of the very process that the model assumes: what came lies in what was foretold
+    for said, came in (("predicted_purchases", "actual_purchases"), ("predicted_active", "actual_active")):
+        assert tested.loc[said, "low"] <= tested.loc[came, "value"] <= tested.loc[said, "high"]
 
 
 def test_insights_of_a_shop_without_any_effect_say_so(shop):
