@@ -119,7 +119,7 @@ def test_the_link_on_the_asset_opens_the_page_in_the_same_origin(origin: str, br
     assert shown.locator("h1").inner_text().strip()
     shown.locator(".kpis h3 a").first.click()  # from a key figure on to what it is made of
     assert "/reports/latest/dictionary.html#kpi." in shown.url
-    assert shown.locator("tr:target").is_visible()
+    shown.locator("tr:target").wait_for(timeout=30_000)
     context.close()
 
 

@@ -21,6 +21,7 @@ from cja_pipeline.journey_maps.page.head import file_name
 from cja_pipeline.journey_maps.page.palette import DARK, LIGHT, variables
 from cja_pipeline.journey_maps.page.render import POLICY, render
 from cja_pipeline.journey_maps.preview import preview_png
+from cja_pipeline.journey_maps.redact import clean
 from cja_pipeline.journey_maps.rows import COLUMNS, read_map
 from cja_pipeline.warehouse import Warehouse
 
@@ -154,10 +155,11 @@ def previous_map(reports_dir: Path, day: dt.date | None) -> pd.DataFrame | None:
 
 
 def archive_page(reports_dir: Path, data: pd.DataFrame) -> str:
-    """A list of all days that have a map, newest first; script-free as the map itself."""
+    """A list of all days that have a map with what was found, newest first; script-free as the map itself."""
     words = load_labels(read_map(data).text("header", "language", "en"))
     items = "".join(
-        f'<li><a href="{name}/{PAGE}">{escape(words.formats.date(dt.date.fromisoformat(name)))}</a></li>'
+        f'<li><a href="{name}/{PAGE}">{escape(words.formats.date(dt.date.fromisoformat(name)))}</a>'
+        f" <bdi>{escape(_headline(reports_dir / name / DATA))}</bdi></li>"
         for name in reversed(_days(reports_dir))
     )
     title = escape(words("page.archive"))
@@ -168,9 +170,20 @@ def archive_page(reports_dir: Path, data: pd.DataFrame) -> str:
         f":root{{color-scheme:light dark;{variables(LIGHT)}}}"
         f"@media (prefers-color-scheme:dark){{:root{{{variables(DARK)}}}}}"
         "body{background:var(--bg);color:var(--ink);font:16px/1.7 sans-serif;max-width:40em;margin:48px auto;"
-        "padding:0 20px}a{color:var(--go)}</style></head>"
+        "padding:0 20px}ul{list-style:none;padding:0}li{border-bottom:1px solid var(--line);padding:8px 0;"
+        "display:flex;flex-wrap:wrap;gap:0 20px}a{color:var(--go);min-width:11em}bdi{color:var(--body);"
+        "overflow-wrap:anywhere;min-width:0}</style></head>"
         f"<body><main><h1>{title}</h1><ul>{items}</ul></main></body></html>\n"
     )
+
+
+def _headline(path: Path) -> str:
+    """What a map found; its rows stand one per line, the header first."""
+    with contextlib.suppress(OSError, ValueError), path.open(encoding="utf-8") as lines:
+        for line in lines:
+            if '"item": "headline"' in line:
+                return clean(str(json.loads(line.rstrip(",\n")).get("label", "")), 120)
+    return ""
 
 
 def _days(reports_dir: Path) -> list[str]:

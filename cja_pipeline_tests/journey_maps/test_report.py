@@ -42,6 +42,11 @@ def test_pages_data_and_archive_are_written(tmp_path: Path) -> None:
     index = (tmp_path / "index.html").read_text(encoding="utf-8")
     assert index.index("2026-11-21/journey_map.html") < index.index("2026-11-20/journey_map.html")
     assert "<script" not in index
+    assert index.count("A third of carts are left when delivery cost appears") == 2
+    write_report("x", hostile(), tmp_path, END + dt.timedelta(days=2))
+    index = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert "2026-11-22" in index
+    assert not any(tag in index for tag in ("<script", "<img", "<svg", "<iframe"))
 
 
 def test_the_page_can_be_made_again_from_the_data_beside_it(tmp_path: Path) -> None:
