@@ -13,6 +13,8 @@ from cja_pipeline.night_lock import Holder, night_lock
 from cja_pipeline.settings import Settings, get_settings
 from cja_pipeline.warehouse import Warehouse
 
+ATTEMPT_TAG = "cja/attempt"  # of a run that has held the lock: without it now, it is dead
+
 
 class Store(dg.ConfigurableResource):
     """Opens the warehouse for one step. One writer at a time: steps run one after the other.
@@ -38,6 +40,8 @@ class Store(dg.ConfigurableResource):
         with night_lock(self.settings.home, run_id, given_up=given_up):
             with self._opened() as warehouse:
                 self._attempt = claim(warehouse, run_id)
+            if context.instance and context.run:
+                context.instance.add_run_tags(run_id, {ATTEMPT_TAG: str(self._attempt.number)})
             yield self
 
     @contextmanager

@@ -14,6 +14,7 @@ from cja_pipeline.doctor.finding import Finding, Place, well
 from cja_pipeline.doctor.store import stop_process
 from cja_pipeline.night_lock import is_held, last_holder
 from cja_pipeline.orchestration.nightly import dagster_home
+from cja_pipeline.orchestration.resources import ATTEMPT_TAG
 from cja_pipeline.settings import get_settings
 
 STARTING_SECONDS = 180  # a run takes the night's lock within this time of being started
@@ -49,8 +50,10 @@ def dead_runs(instance: dg.DagsterInstance, home: Path) -> list[str]:
         if record.start_time is not None:
             began = dt.datetime.fromtimestamp(record.start_time, dt.UTC)
         young = (now - began.astimezone(dt.UTC)).total_seconds() < STARTING_SECONDS
-        waiting = holder is not None and holder.run_id != run.run_id
-        if not young and not waiting and (holder is None or holder.run_id != run.run_id):
+        if holder is not None and holder.run_id == run.run_id:
+            continue
+        # who has held the lock and holds it no more is dead; who never had it may be starting, or wait for it
+        if ATTEMPT_TAG in run.tags or (holder is None and not young):
             found.append(run.run_id)
     return found
 

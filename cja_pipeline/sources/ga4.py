@@ -18,7 +18,7 @@ from cja_pipeline.sources.context import Pull
 from cja_pipeline.sources.errors import AuthError, QuotaExhausted, UnavailableError, VendorError
 from cja_pipeline.sources.ga4_store import BucketStore, FolderStore, Store, StoredObject
 from cja_pipeline.sources.landing import REJECTED, SHRINK_FLOOR_ROWS, Folder
-from cja_pipeline.sources.manifest import LandedFile, Manifest, read_manifest
+from cja_pipeline.sources.manifest import LandedFile, Manifest, read_manifest, sha256_of
 from cja_pipeline.sources.registry import Ga4Source
 from cja_pipeline.sources.reports import PullReport
 
@@ -155,7 +155,7 @@ def _landed(earlier: Manifest | None, item: StoredObject) -> LandedFile | None:
 
 def _reuse(landed: Path, target: Path, known: LandedFile) -> bool:
     try:
-        if landed.stat().st_size != known.bytes:
+        if landed.stat().st_size != known.bytes or sha256_of(landed) != known.sha256:
             return False
         try:
             os.link(landed, target)
@@ -179,7 +179,7 @@ def count_rows(path: Path) -> int:
 
         try:
             return parquet.read_metadata(path).num_rows
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise ValueError(f"no readable Parquet file ({type(error).__name__})") from None
     return _count_lines(path)
 

@@ -74,9 +74,12 @@ def parquet_schema(file: File) -> pa.Schema:
             kind = "a web page (HTML or XML)" if head.lstrip()[:1] == b"<" else "something else"
             raise UnreadableFile(f"{kind} instead of a Parquet file")
         return pq.read_schema(file.path)
-    except (OSError, pa.ArrowInvalid) as error:
-        missing = isinstance(error, FileNotFoundError)
-        raise UnreadableFile("the file is missing" if missing else "the Parquet file is cut off") from error
+    except FileNotFoundError as error:
+        raise UnreadableFile("the file is missing") from error
+    except UnicodeDecodeError as error:
+        raise UnreadableFile("the Parquet file's column names are no text") from error
+    except (OSError, pa.ArrowException) as error:
+        raise UnreadableFile("the Parquet file is cut off") from error
 
 
 def parquet_raw(files: Sequence[File], schema: pa.Schema, stream: Stream) -> str:

@@ -25,6 +25,7 @@ from cja_pipeline.history import last_complete_day
 from cja_pipeline.night_lock import NightRunningError, night_lock
 from cja_pipeline.orchestration import run_findings as module
 from cja_pipeline.orchestration.nightly import dagster_home
+from cja_pipeline.orchestration.resources import ATTEMPT_TAG
 from cja_pipeline.orchestration.run_findings import run_findings
 from cja_pipeline.settings import Settings, get_settings
 from cja_pipeline.validated.load import load
@@ -319,6 +320,10 @@ def test_a_dead_run_frees_the_queue(
     assert run.run_id in problem(small, "dead_runs").words
     with night_lock(small.home, run.run_id):
         assert named(examine(small, run_findings), "dead_runs").state == "ok"  # its process lives
+    monkeypatch.setattr(module, "STARTING_SECONDS", 180)
+    assert named(examine(small, run_findings), "dead_runs").state == "ok"
+    instance.add_run_tags(run.run_id, {ATTEMPT_TAG: "7"})  # it has held the lock, and holds it no more
+    assert run.run_id in problem(small, "dead_runs").words
     assert named(heal(small, run_findings), "dead_runs").state == "healed"
     found = instance.get_run_by_id(run.run_id)
     assert found is not None

@@ -1,0 +1,304 @@
+"""Every reader of outside data against mutated input: no uncaught exception, and no good row lost."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import datetime as dt
+import json
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cja_pipeline.config import SHIPPED, ConfigError, Shop, load_file
+from cja_pipeline.sources import pull
+from cja_pipeline.sources.client import Limits
+from cja_pipeline.sources.errors import SourceError
+from cja_pipeline.sources.manifest import read_manifest, verify
+from cja_pipeline.sources.registry import MODELS
+from cja_pipeline.sources.window import Window
+from cja_pipeline.validated.landed import landed_days, unfinished
+from cja_pipeline.validated.ledger import unbalanced_days
+from cja_pipeline.validated.load import load
+from cja_pipeline.warehouse import Warehouse
+from cja_pipeline_tests.sources.helpers import AS_OF, DAY, ZONE, answering, lines, source
+from cja_pipeline_tests.validated import vendors as v
+
+
+def examples(count: int) -> settings:
+    """So many examples per run, however long each takes; the same ones each time."""
+    return settings(
+        max_examples=count, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+    )
+
+
+ODD = ["", "0", "-1", "1e400", "2026-13-45", "2026-03-02T12:00:00Z", "\x00", "=1+1", "'; --"]
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False)
+    | st.text(max_size=20) | st.sampled_from(ODD),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)  # fmt: skip
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Every place inside a JSON value."""
+    found = [path]
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            found += places(inner, (*path, key))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            found += places(inner, (*path, index))
+    return found
+
+
+@st.composite
+def mutated(draw: st.DrawFn, record: Any) -> Any:
+    """The record with one to three of its parts replaced, removed, repeated or renamed."""
+    record = {"": copy.deepcopy(record)}
+    for _ in range(draw(st.integers(1, 3))):
+        path = draw(st.sampled_from(places(record)[1:] or [("",)]))
+        holder = record
+        for step in path[:-1]:
+            holder = holder[step]
+        kind = draw(st.sampled_from(["replace", "replace", "remove", "repeat", "rename"]))
+        if kind == "replace" or path == ("",):
+            holder[path[-1]] = draw(JSON)
+        elif kind == "remove":
+            del holder[path[-1]]
+        elif isinstance(holder, list):
+            holder.append(copy.deepcopy(holder[path[-1]]))
+        elif kind == "rename":
+            holder[draw(st.text(max_size=8))] = holder.pop(path[-1])
+        else:
+            holder[path[-1]] = [holder[path[-1]], holder[path[-1]]]
+    return record[""]
+
+
+# --- landed files -> tables ------------------------------------------------------------------------------
+STREAMS: dict[str, tuple[str, Callable[[int], Any], str]] = {
+    "web_events": ("ga4/events", lambda n: v.as_export_json(v.purchase(n, f"W{n}")), "order_id"),
+    "contacts": ("hubspot/contacts", lambda n: v.contact(f"{n}"), "contact_id"),
+    "crm_orders": ("hubspot/orders", lambda n: v.order(f"{n}", hs_external_order_id=f"W{n}"), "crm_order_id"),
+    "tickets": ("hubspot/tickets", lambda n: v.ticket(f"{n}"), "ticket_id"),
+    "surveys": ("hubspot/feedback_submissions", lambda n: v.survey(f"{n}"), "submission_id"),
+    "email_events": ("klaviyo/events", lambda n: v.email(f"{n}"), "event_id"),
+    "ad_insights": ("meta/insights", lambda n: v.advert(f"{n}"), "ad_id"),
+    "social_posts": ("meta/posts", lambda n: v.post(f"{n}"), "post_id"),
+    "social_comments": ("meta/comments", lambda n: v.comment(f"{n}"), "comment_id"),
+}
+GOOD = 4
+
+
+@pytest.mark.parametrize("table", STREAMS)
+@examples(6)
+@given(data=st.data())
+def test_mutated_records_cost_only_themselves(table: str, data: st.DataObject) -> None:
+    stream, make, key = STREAMS[table]
+    good = [make(1000 + n) for n in range(GOOD)]
+    bad = [data.draw(mutated(make(n))) for n in range(12)]
+    with TemporaryDirectory() as folder, Warehouse(":memory:") as warehouse:
+        landing = Path(folder)
+        records = [json.dumps(one) for one in (*good[:2], *bad, *good[2:])]
+        run = "run=20260303T030000Z" if stream.startswith("hubspot") else ""
+        v.land_lines(landing, stream, records, run=run)
+        report = load(warehouse, table, landing, None, "run")
+        assert report.offered == len(records)
+        assert unbalanced_days(warehouse, f"validated.{table}") == []
+        found = {row[0] for row in warehouse.sql(f"SELECT {key} FROM validated.{table}").fetchall()}
+        wanted = {f"W{1000 + n}" if key == "order_id" else f"{1000 + n}" for n in range(GOOD)}
+        assert wanted <= found, "a good row was lost"
+
+
+@examples(12)
+@given(data=st.data())
+def test_mutated_parquet_leaves_its_neighbour(data: st.DataObject) -> None:
+    """Columns of other types, missing, renamed; bytes overwritten: the other file of the day is loaded."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with TemporaryDirectory() as folder, Warehouse(":memory:") as warehouse:
+        landing, made = Path(folder) / "landing", Path(folder) / "made.parquet"
+        good = v.parquet([v.ga4(500 + n) for n in range(GOOD)], made)
+        v.parquet([v.ga4(n) for n in range(6)], made)
+        columns = {name: column for name, column in zip(*_columns(pq.read_table(made)), strict=True)}
+        for _ in range(data.draw(st.integers(0, 3))):
+            name = data.draw(st.sampled_from(sorted(columns)))
+            change = data.draw(st.sampled_from(["drop", "rename", "text", "number", "list"]))
+            column = columns.pop(name)
+            if change == "rename":
+                columns[name + "_x"] = column
+            elif change != "drop":
+                values = {"text": ["x"] * 6, "number": [1.5] * 6, "list": [[1]] * 6}[change]
+                columns[name] = pa.chunked_array([pa.array(values)])
+        pq.write_table(pa.table(columns), made)
+        body = bytearray(made.read_bytes())
+        for place in data.draw(st.lists(st.integers(0, len(body) - 1), max_size=3)):
+            body[place] ^= data.draw(st.integers(1, 255))
+        v.land(
+            landing, "ga4/events", {"part-000.parquet": bytes(body), "part-001.parquet": good},
+            {"part-000.parquet": 6, "part-001.parquet": GOOD},
+        )  # fmt: skip
+        report = load(warehouse, "web_events", landing, None, "run")
+        assert report.offered >= 6 + GOOD
+        assert unbalanced_days(warehouse, "validated.web_events") == []
+        kept = warehouse.scalar(
+            "SELECT count(*) FROM validated.web_events WHERE _source_file LIKE '%part-001.parquet'"
+        )
+        assert kept == GOOD
+
+
+def _columns(table: Any) -> tuple[list[str], list[Any]]:
+    return table.column_names, list(table.columns)
+
+
+# --- manifests ------------------------------------------------------------------------------------------
+@examples(60)
+@given(data=st.data())
+def test_any_manifest_is_read_or_refused(data: st.DataObject) -> None:
+    with TemporaryDirectory() as folder:
+        landing = Path(folder)
+        landed = v.land_lines(landing, "klaviyo/events", [v.email("1")])
+        place = landed / "_MANIFEST.json"
+        text = place.read_text()
+        value = data.draw(mutated(json.loads(text)) | st.binary(max_size=60) | st.text(max_size=60))
+        place.write_bytes(value if isinstance(value, bytes) else json.dumps(value).encode())
+        manifest = read_manifest(landed)
+        days = landed_days(landing, "klaviyo/events")
+        assert bool(days) == (manifest is not None)
+        assert bool(unfinished(landing, "klaviyo/events")) == (manifest is None)
+        verify(landed)
+        with Warehouse(":memory:") as warehouse:
+            if data.draw(st.integers(0, 9)) == 0:  # a load costs as much as the rest
+                load(warehouse, "email_events", landing, None, "run")
+                assert unbalanced_days(warehouse, "validated.email_events") == []
+
+
+# --- vendors' answers -----------------------------------------------------------------------------------
+def hubspot_page() -> dict[str, Any]:
+    records = [v.contact(f"{n}", lastmodifieddate="2026-03-10T10:00:00.000Z") for n in range(1, 4)]
+    return {"total": 3, "results": records, "paging": None}
+
+
+def klaviyo_page() -> dict[str, Any]:
+    events = [
+        {"type": "event", "id": f"{n}", "attributes": {"datetime": "2026-03-10T11:00:00+00:00"},
+         "relationships": {"profile": {"data": {"type": "profile", "id": "P"}},
+                           "metric": {"data": {"type": "metric", "id": "M"}}}}
+        for n in range(3)
+    ]  # fmt: skip
+    included = [
+        {"type": "profile", "id": "P", "attributes": {}},
+        {"type": "metric", "id": "M", "attributes": {}},
+    ]
+    return {"data": events, "included": included, "links": {"next": None}}
+
+
+def meta_page() -> dict[str, Any]:
+    rows = [
+        {"id": f"{n}", "created_time": "2026-03-10T09:00:00+0000", "date_start": "2026-03-10"}
+        for n in range(3)
+    ]
+    return {"data": rows, "paging": {"cursors": {"after": "a"}}}
+
+
+def ga4_page() -> dict[str, Any]:
+    name = f"events_{DAY:%Y%m%d}/part-000.jsonl.gz"
+    return {
+        "kind": "storage#objects",
+        "items": [{"name": name, "size": "12", "md5Hash": None, "generation": "1"}],
+    }
+
+
+PAGES = {"hubspot": hubspot_page, "klaviyo": klaviyo_page, "meta": meta_page, "ga4": ga4_page}
+PATIENCE = Limits(attempts=2, attempt_seconds=5, download_seconds=5, request_seconds=10)
+
+
+@pytest.mark.parametrize("kind", PAGES)
+@examples(40)
+@given(data=st.data())
+def test_any_answer_of_a_vendor_is_landed_or_told(kind: str, data: st.DataObject) -> None:
+    """Whatever a vendor sends back: a SourceError that says so, or landed folders that hold together."""
+    page = data.draw(mutated(PAGES[kind]()) | JSON)
+    raw = data.draw(st.none() | st.binary(max_size=40))
+
+    def handle(request: httpx.Request) -> Any:
+        if raw is not None and request.url.path.endswith(("search", "o", "events", "insights")):
+            return httpx.Response(200, content=raw)
+        return page
+
+    with TemporaryDirectory() as folder:
+        landing = Path(folder)
+        config = source(kind, f"https://{kind}.example", token="env:X").model_copy(update={"token": None})
+        with contextlib.suppress(SourceError):
+            pull(
+                config,
+                Window(DAY, DAY),
+                AS_OF,
+                landing,
+                time_zone=ZONE,
+                transport=answering(handle),
+                limits=PATIENCE,
+            )
+        for path in landing.glob("*/*/dt=*/**/_MANIFEST.json"):
+            assert verify(path.parent) == []
+            manifest = read_manifest(path.parent)
+            assert manifest is not None
+            if kind != "ga4":
+                assert len(lines(path.parent)) == manifest.rows
+
+
+@examples(40)
+@given(data=st.data())
+def test_good_records_beside_mutated_ones_are_landed(data: st.DataObject) -> None:
+    """One mutated event in a page of Klaviyo: the others are landed, it is landed or put aside."""
+    page = klaviyo_page()
+    page["data"].insert(1, data.draw(mutated(copy.deepcopy(page["data"][0]))))
+    with TemporaryDirectory() as folder:
+        landing = Path(folder)
+        config = source("klaviyo", "https://k.example", token="env:X").model_copy(update={"token": None})
+        pull(config, Window(DAY, DAY), AS_OF, landing, time_zone=ZONE, transport=answering(lambda _: page))
+        place = landing / "klaviyo" / "events" / f"dt={DAY}"
+        manifest = read_manifest(place)
+        assert manifest is not None
+        assert manifest.offered == 4
+        assert {"0", "1", "2"} <= {str(record["id"]) for record in lines(place) if isinstance(record, dict)}
+
+
+# --- configuration and tables of people ---------------------------------------------------------------------
+@examples(60)
+@given(data=st.data())
+def test_any_configuration_is_used_or_named(data: st.DataObject) -> None:
+    entries = yaml.safe_load((SHIPPED / "sources.yml").read_text())
+    kind = data.draw(st.sampled_from(sorted(entries)))
+    model = MODELS[entries[kind]["kind"]]
+    broken = data.draw(mutated(entries[kind]) | JSON | st.text(max_size=60))
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "sources.yml"
+        path.write_text(broken if isinstance(broken, str) else json.dumps(broken), encoding="utf-8")
+        with contextlib.suppress(ConfigError):
+            load_file(path, data.draw(st.sampled_from([model, Shop])))
+
+
+@examples(40)
+@given(data=st.binary(max_size=200) | st.text(max_size=200).map(lambda text: text.encode("utf-8", "replace")))
+def test_any_table_of_people_is_read_or_named(data: bytes) -> None:
+    from cja_pipeline.customers.identity.tables import TableError, read_table
+
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "people.csv"
+        path.write_bytes(data)
+        with contextlib.suppress(TableError):
+            read_table(path)
+
+
+def test_the_day_of_the_examples_is_in_the_window() -> None:
+    assert dt.date(2026, 3, 10) == DAY
