@@ -7,6 +7,7 @@ from typing import Any
 
 from cja_pipeline.journey_maps.formats import NOTHING
 from cja_pipeline.journey_maps.labels import Labels
+from cja_pipeline.journey_maps.redact import clean
 from cja_pipeline.quality import drawings
 from cja_pipeline.quality.figures import Figures
 from cja_pipeline.quality.hops import USED
@@ -46,7 +47,7 @@ def books(figures: Figures, words: Labels) -> dict[str, Any] | None:
             by_reason[row["reason"]] += row["records"]
         used = by_reason.pop(USED, 0)
         for reason, records in sorted(by_reason.items(), key=lambda item: (-item[1], item[0])):
-            entries.append(("step", "grey", words.name("quality", f"reason_{reason}"), -records))
+            entries.append(("step", "grey", clean(words.name("quality", f"reason_{reason}"), 80), -records))
         entries.append(("rest", "loss", name("rest"), _unused(figures, totals)))
         entries.append(("total", "go", name("used"), used))
     return _drawn(entries, words)

@@ -104,7 +104,7 @@ def _fresh(figures: Figures, words: Labels) -> dict[str, Any] | None:
         behind = (figures.last_day - row["newest"]).days
         rows.append({
             "name": short(row["table_name"]),
-            "source": words.name("source", row["source"]),
+            "source": words.name("source", text(row["source"])),
             "newest": form.date(row["newest"], short=True, year=False),
             "pulled": form.moment(row["as_of"]),
             "late": behind > 1,
