@@ -19,6 +19,9 @@ def build_sessions(wh: Warehouse) -> int:
     wh.build("customers.consent_denied")
     wh.build("customers.consent_excluded")
     build_channel_map(wh)
+    if wh.exists("validated.crm_orders_current"):
+        wh.build("customers.orders_excluded")
+    wh.ensure("customers.orders_excluded")  # visits can be built without a CRM: nothing is known as a test then
     return wh.build("customers.sessions")
 
 

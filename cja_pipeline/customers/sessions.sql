@@ -20,13 +20,15 @@ with totals as (
         count(*) filter (where a.event_name = 'add_to_cart') as carts,
         count(*) filter (where a.event_name = 'begin_checkout') as checkouts,
         count(*) filter (where a.error_message is not null) as errors,
-        count(distinct case when a.event_name = 'purchase' then a.order_id end) as orders,
+        -- a test order is no order; one that was canceled later is
+        count(distinct case when a.event_name = 'purchase' and x.order_id is null then a.order_id end) as orders,
         min_by(a.order_id, a.event_number)
-            filter (where a.event_name = 'purchase' and a.order_id is not null) as order_id,
+            filter (where a.event_name = 'purchase' and a.order_id is not null and x.order_id is null) as order_id,
         coalesce(sum(a.engagement_ms), 0) / 1000.0 as engagement_seconds,
         coalesce(bool_or(a.session_engaged), false) as was_engaged
     from customers.web_activity a
     left join customers.channel_map m on m.traffic_key = a.traffic_key
+    left join customers.orders_excluded x on x.order_id = a.order_id and x.reason = 'test'
     group by a.session_id
 ),
 -- the same page three times within a minute: somebody waits for something that does not come

@@ -52,7 +52,7 @@ class PurchaseFit(Fit):
     ) -> Floats:
         """Expected purchases within the next `horizon` of customers with this history."""
         x, _, T = _columns(frequency, recency, age)
-        return self.p_alive(frequency, recency, age) * self._if_alive(x, T, float(horizon))
+        return self.p_alive(frequency, recency, age) * self.if_alive(x, T, float(horizon))
 
     def expected_new(self, horizon: ArrayLike) -> Floats:
         """Expected repeat purchases of a new customer within `horizon` after the first purchase, E[X(t)]."""
@@ -62,7 +62,7 @@ class PurchaseFit(Fit):
         zero = np.zeros(1)
         _, _, a, b = self.values
         stays = 1.0 if self.model == "bg_nbd" else b / (a + b)
-        found = np.array([stays * self._if_alive(zero, zero, time)[0] for time in times])
+        found = np.array([stays * self.if_alive(zero, zero, time)[0] for time in times])
         return found if np.ndim(horizon) else found[0]
 
     def with_values(self, values: Floats) -> PurchaseFit:
@@ -73,8 +73,8 @@ class PurchaseFit(Fit):
     def _shift(self) -> int:
         return 0 if self.model == "bg_nbd" else 1
 
-    def _if_alive(self, x: Floats, T: Floats, horizon: float) -> Floats:
-        """Expected purchases of a customer who is still there; it depends on (x, T) only."""
+    def if_alive(self, x: Floats, T: Floats, horizon: float) -> Floats:
+        """Expected purchases of a customer who is still there; it depends on frequency x and age T only."""
         import numpy as np
         from scipy.special import hyp2f1
 

@@ -69,13 +69,15 @@ def clv(
     """
     import numpy as np
 
-    value = spending.expected_value(frequency, monetary)
-    worth, before = np.zeros(value.shape), np.zeros(value.shape)
+    # of those who are still there, it depends on few distinct pairs of frequency and age
+    (x, ages), _, place = compress(np.asarray(frequency, dtype=float), np.asarray(age, dtype=float))
+    worth, before = np.zeros(x.shape), np.zeros(x.shape)
     for k in range(1, months + 1):
-        total = purchases.expected_purchases(k * month, frequency, recency, age)
+        total = purchases.if_alive(x, ages, k * month)
         worth = worth + (total - before) / (1 + discount_rate) ** (k / 12)
         before = total
-    return margin * worth * value
+    here = purchases.p_alive(frequency, recency, age)
+    return margin * here * worth[place] * spending.expected_value(frequency, monetary)
 
 
 def rfm_segment(r_score: int, f_score: int) -> str:

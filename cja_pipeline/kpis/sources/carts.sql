@@ -28,12 +28,11 @@ select
   s.device,
   s.country,
   case when c.first_order_at < s.started_at then 'returning' else 'new' end as new_returning,
-  (s.order_id is not null and x.order_id is null)
+  s.order_id is not null
     or coalesce(f.next_order_at < s.started_at + interval '24' hour, false) as bought_in_24h,
-  (s.order_id is not null and x.order_id is null)
+  s.order_id is not null
     or coalesce(f.next_order_at < s.started_at + interval '7' day, false) as bought_in_7d
 from followed f
 join customers.sessions s on s.session_id = f.id
 left join customers.customers c on c.customer_id = s.customer_id
-left join customers.orders_excluded x on x.order_id = s.order_id and x.reason = 'test'
 where f.kind = 0

@@ -18,7 +18,7 @@ select
   s.errors,
   s.reloads,
   s.orders,
-  case when x.order_id is null then s.order_id end as order_id,
+  s.order_id,
   s.duration_seconds,
   s.engagement_seconds,
   s.engaged,
@@ -26,5 +26,4 @@ select
   c.is_known
 from customers.sessions s
 left join customers.customers c on c.customer_id = s.customer_id
-left join customers.orders_excluded x on x.order_id = s.order_id and x.reason = 'test'
 where not s.is_bot
