@@ -165,7 +165,7 @@ class Rows(HTMLParser):
 @pytest.mark.parametrize(
     ("kpi", "field"),
     [
-        ("conversion_rate", "hubspot/orders/properties.hs_external_order_id"),
+        ("conversion_rate", "ga4/events/ecommerce.transaction_id"),
         ("net_revenue", "hubspot/orders/properties.hs_total_price"),
         ("customer_acquisition_cost", "meta/insights/spend"),
         ("net_promoter_score", "hubspot/feedback_submissions/properties.hs_value"),
