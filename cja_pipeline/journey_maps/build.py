@@ -18,6 +18,7 @@ from cja_pipeline.journey_maps.sections.cohorts import cohorts
 from cja_pipeline.journey_maps.sections.context import Context, day
 from cja_pipeline.journey_maps.sections.experiments import experiments
 from cja_pipeline.journey_maps.sections.feelings import feelings
+from cja_pipeline.journey_maps.sections.figures import figures
 from cja_pipeline.journey_maps.sections.flows import flows
 from cja_pipeline.journey_maps.sections.friction import friction, losses, opportunities
 from cja_pipeline.journey_maps.sections.headline import headline
@@ -78,6 +79,7 @@ def build_segment(context: Context, segments: list[str], shared: Rows) -> Rows:
     _header(context, rows, segments)
     rows.rows += [row | {"segment": context.segment} for row in shared.rows]
     kpis(context, rows)
+    figures(context, rows)
     volumes(context, rows)
     touchpoints(context, rows)
     times(context, rows)

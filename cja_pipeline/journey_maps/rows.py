@@ -23,6 +23,7 @@ SECTIONS = (
     "header",
     "health",
     "kpi",
+    "figure",
     "volume",
     "touchpoint",
     "time",
@@ -221,7 +222,7 @@ class Map:
         for row in self.rows:
             key = (row.section, row.stage)
             seen[key] = seen.get(key, 0) + 1
-            if seen[key] <= most * (8 if row.section in ("path", "note", "header") else 1):
+            if seen[key] <= most * (8 if row.section in ("figure", "path", "note", "header") else 1):
                 kept.append(row)
         return Map(self.segment, tuple(kept))
 

@@ -214,3 +214,30 @@ def test_one_group_does_not_see_another(wh: Warehouse) -> None:
     rows = Rows("nobody")
     volumes(context, rows)
     assert all(row.get("value") in (None, 0.0) for row in rows.rows)
+
+
+def test_any_kpi_of_the_catalogue_is_on_the_page(wh: Warehouse) -> None:
+    insert(
+        wh,
+        "kpis.kpi_catalogue",
+        [{"kpi_id": "gift_cards", "stage": "purchase", "label": "Gift cards sold", "format": "number"}],
+    )
+    row = {
+        "kpi_id": "gift_cards",
+        "stage": "purchase",
+        "grain": "rolling_28d",
+        "period_start": LAST - dt.timedelta(days=27),
+        "period_end": LAST,
+        "dimension": "all",
+        "dimension_value": "all",
+        "value": 137.0,
+        "n": 137,
+        "ci_method": "exact",
+    }
+    phones = row | {"dimension": "device", "dimension_value": "mobile", "value": 11.0, "n": SUPPRESS - 1}
+    insert(wh, "kpis.kpi_values", [row, phones])
+    frame = build_journey_map(wh)
+    found = [(r.item, r.value, r.n) for r in read_map(frame).section("figure")]
+    assert found == [("gift_cards", 137.0, 137)]
+    assert "Gift cards sold" in render(frame)
+    assert [r.value for r in read_map(frame, "mobile").section("figure")] == [None]  # a small group

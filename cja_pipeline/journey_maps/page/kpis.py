@@ -98,12 +98,17 @@ def _card(row: Row, words: Labels) -> dict[str, Any]:
         "spark": sparkline(parts.get("points"), row.target),
         "status": status,
         "icon": ICONS[status],
-        "verdict": _reason(row, words) or words(f"status.{verdict_words(row)}"),
+        "verdict": verdict_in_words(row, words),
         "target": figure(row.target, row, words) if row.target is not None else NOTHING,
         "interval": interval(row, words),
         "base": words.count(f"unit.{unit}", row.n, form.short(row.n, exact_below=1e7)) if row.n else NOTHING,
         "small": row.n is not None and row.n < 100,
     }
+
+
+def verdict_in_words(row: Row, words: Labels) -> str:
+    """Whether the target is met, or why there is no figure."""
+    return _reason(row, words) or words(f"status.{verdict_words(row)}")
 
 
 def verdict_words(row: Row) -> str:

@@ -10,10 +10,10 @@ from cja_pipeline.journey_maps.labels import Labels
 from cja_pipeline.journey_maps.page.bars import band
 from cja_pipeline.journey_maps.page.courses import cohort_rows
 from cja_pipeline.journey_maps.page.flows import STEP_GROUPS
-from cja_pipeline.journey_maps.page.kpis import figure
+from cja_pipeline.journey_maps.page.kpis import figure, interval, verdict_in_words
 from cja_pipeline.journey_maps.rows import STAGES, Map, Row
 
-MOST_ROWS = 60
+MOST_ROWS = 150
 Table = dict[str, Any]
 
 
@@ -21,6 +21,7 @@ def twins(page: Map, words: Labels) -> dict[str, Table]:
     """Tables by the name of their drawing: heads and rows of text; an empty dict entry has no rows."""
     return {
         "kpis": _kpis(page, words),
+        "figures": _figures(page, words),
         "volumes": _volumes(page, words),
         "feelings": _feelings(page, words),
         "flows": _flows(page, words),
@@ -52,6 +53,25 @@ def _kpis(page: Map, words: Labels) -> Table:
             [_day(point[0], words), words.name("kpi", row.item, row.label), figure(point[1], row, words)]
             for row in page.section("kpi")
             for point in _points(row)[-7:]
+        ],
+    )
+
+
+def _figures(page: Map, words: Labels) -> Table:
+    return _table(
+        words,
+        ("item", "stage", "value", "sure", "count", "target", "status"),
+        [
+            [
+                words.name("kpi", row.item, row.label),
+                words(f"stage.{row.stage}") if row.stage in STAGES else NOTHING,
+                NOTHING if row.value is None else figure(row.value, row, words),
+                interval(row, words),
+                _count(row, words),
+                NOTHING if row.target is None else figure(row.target, row, words),
+                verdict_in_words(row, words),
+            ]
+            for row in page.section("figure")
         ],
     )
 
