@@ -109,34 +109,66 @@ def quarantine_list(as_json: bool) -> None:
 @click.option("--rule", help="Only rows that broke this rule.")
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True)
 @click.option("--payload", is_flag=True, help="Also the row as received; it may hold personal data.")
-def quarantine_show(table: str, rule: str | None, limit: int, payload: bool) -> None:
+@as_json_option
+def quarantine_show(table: str, rule: str | None, limit: int, payload: bool, as_json: bool) -> None:
     """Kept-out rows of a table with reason, file and line.
 
-    Example: cja quarantine show validated.web_events --rule missing_time
+    Example: cja quarantine show web_events --rule missing_time
     """
+    from cja_pipeline.console import print_json
     from cja_pipeline.validated.summary import quarantine_rows
 
+    name = _loaded_table(table)
     with open_warehouse() as warehouse:
-        rows = quarantine_rows(warehouse, table, rule, limit)
-    columns = ["day", "rules", "source_file", "source_row", "reason"]
-    _print([*columns, "payload"] if payload else columns, rows)
+        rows = quarantine_rows(warehouse, name, rule, limit)
+    columns = ["day", "rules", "source_file", "source_row", "reason", *(["payload"] if payload else [])]
+    if as_json:
+        print_json([{column: row[column] for column in columns} for row in rows])
+        return
+    for row in rows:
+        where = f"{row['source_file']} line {row['source_row']}" if row["source_row"] else row["source_file"]
+        click.secho(f"{row['day']}  {where}", bold=True)
+        click.echo(f"    {row['rules'].replace(';', ', ')}: {row['reason']}")
+        if payload:
+            click.echo(f"    {row['payload']}")
 
 
 @quarantine.command("replay")
 @click.argument("table")
 def quarantine_replay(table: str) -> None:
-    """Judge a table's kept-out rows by the rules of today; what passes comes in exactly once.
+    """Judge a table's kept-out rows by the rules and data of today; what passes comes in exactly once.
 
-    The tables built on it follow with the next run. Example: cja quarantine replay validated.web_events
+    Change a rule (suites) or land the repaired data first. The tables built on it follow with the next run;
+    the table's checks are run at once. Example: cja quarantine replay web_events
     """
     from cja_pipeline.settings import get_settings
+    from cja_pipeline.validated.runner import check
     from cja_pipeline.validated.summary import replay
 
+    name = _loaded_table(table)
     with open_warehouse() as warehouse:
-        report = replay(warehouse, table, get_settings().landing_dir, f"replay-{table}")
+        before = warehouse.count(name) if warehouse.exists(name) else 0
+        report = replay(warehouse, name, get_settings().landing_dir, "replay")
+        came = warehouse.count(name) - before
+        failed = [one for one in check(warehouse, name, "replay") if one.blocking and not one.passed]
+    kept = report.quarantined + report.rejected + report.late
     click.echo(
-        f"{len(report.days)} days read again: {report.valid} valid, {report.quarantined} still kept out."
+        f"{len(report.days)} days read again: {came} row{'s' * (came != 1)} came in, {kept} still kept out."
     )
+    for one in failed:
+        click.secho(f"FAILED  {one.check_id}: {one.observed}. {one.advice}", fg="red", err=True)
+    sys.exit(1 if failed else 0)
+
+
+def _loaded_table(table: str) -> str:
+    """``web_events`` or ``validated.web_events``; says which tables there are if it is none of them."""
+    from cja_pipeline.validated.streams import stream_of
+
+    try:
+        return stream_of(table)[0].full_name
+    except KeyError as error:
+        click.secho(str(error.args[0]), fg="red", err=True)
+        sys.exit(1)
 
 
 @click.command()

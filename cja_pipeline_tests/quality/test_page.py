@@ -32,9 +32,10 @@ def figures(text: str = "a text", nights: int = 3) -> Figures:
     series = Series("validated.web_events", "event_mix", "index", text)
     for place, day in enumerate(days):
         series.add(day, 0.1 * place, 0.0, 0.25, place == 4)
-    stream = {"table_name": "validated.web_events", "source": "web_analytics", "newest": DAY, "oldest": days[0],
-              "as_of": dt.datetime(2026, 4, 1, 2), "days": days, "bad": [0, 0, 3, 0, 0],  # noqa: DTZ001
-              "every_day": True}  # fmt: skip
+    stream = WEB | {
+        "newest": DAY, "oldest": days[0], "as_of": dt.datetime(2026, 4, 1, 2), "days": days,  # noqa: DTZ001
+        "bad": [0, 0, 3, 0, 0], "every_day": True,
+    }  # fmt: skip
     counts = {"rejected": 1, "quarantined": 2, "duplicate": 3, "late": 4}
     none = dict.fromkeys(counts, 0)
     ledger = [
