@@ -46,8 +46,8 @@ def regroup(wh: Warehouse, rules: Identity, model: Model, book: NameBook) -> Non
     apart = wh.df(
         "SELECT a.node, b.node AS other FROM customers.identity_unlinked u"
         " JOIN customers.identity_records a ON a.record_key = u.record_key"
-        " JOIN customers.identity_records b ON b.record_key = u.other_key SEMI JOIN reached x ON x.node ="
-        " a.node"
+        " JOIN customers.identity_records b ON b.record_key = u.other_key"
+        " SEMI JOIN reached x ON x.node = a.node SEMI JOIN reached y ON y.node = b.node"
     )
     labels = group(nodes, edges, apart, rules, model, book, partial(weights, wh, rules, model))
     wh.execute(
