@@ -105,3 +105,24 @@ def test_copies_of_a_shop_count_three_times(warehouse):
 @pytest.mark.slow
 def test_a_million_customers_and_paths_are_within_their_bars():
     assert [row["met"] for row in model_trial()] == [True, True]
+
+
+@pytest.mark.slow
+def test_sentiment_is_the_writers_and_unknown_languages_have_none(shops):
+    """Measured on the simulator's texts, whose true feeling is known; real texts are harder."""
+    truth = pd.read_parquet(shops["planted"] / "world" / "truth" / "texts.parquet")
+    with Warehouse(shops["planted"] / "warehouse.duckdb") as wh:
+        read = wh.df(
+            "SELECT split_part(feedback_id, ':', 2) AS id, sentiment, sentiment_status "
+            "FROM customers.feedback WHERE kind = 'comment'"
+        )
+    both = read.merge(truth, on="id")
+    assert len(both) == len(read) > 400
+    known = both[both["sentiment"].notna()]
+    assert (known["sentiment_status"] == "scored").all()
+    assert (
+        both.loc[both["sentiment"].isna(), "sentiment_status"].isin(["unsupported_language", "empty"]).all()
+    )
+    assert len(known) > 0.9 * len(both)
+    sign = known["sentiment"].map(lambda s: 0 if abs(s) < 0.05 else 1 if s > 0 else -1)
+    assert (sign == known["feeling"]).mean() >= 0.9
