@@ -14,6 +14,7 @@ import click
 
 from cja_pipeline.alerts.command import alerts
 from cja_pipeline.answers import DAY, explain, kpis, quality, quarantine
+from cja_pipeline.customers.identity.tabular.command import resolve
 from cja_pipeline.customers.identity_commands import bench_identity, identity
 from cja_pipeline.doctor.command import doctor
 from cja_pipeline.privacy.commands import privacy
@@ -28,7 +29,7 @@ def main() -> None:
     os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
 
 
-for command in (alerts, doctor, explain, identity, kpis, quality, quarantine, privacy):
+for command in (alerts, doctor, explain, identity, kpis, quality, quarantine, privacy, resolve):
     main.add_command(command)
 
 

@@ -291,7 +291,8 @@ def test_any_configuration_is_used_or_named(data: st.DataObject) -> None:
 @examples(40)
 @given(data=st.binary(max_size=200) | st.text(max_size=200).map(lambda text: text.encode("utf-8", "replace")))
 def test_any_table_of_people_is_read_or_named(data: bytes) -> None:
-    from cja_pipeline.customers.identity.tables import TableError, read_table
+    from cja_pipeline.customers.identity.tabular.columns import TableError
+    from cja_pipeline.customers.identity.tabular.reader import read_table
 
     with TemporaryDirectory() as folder:
         path = Path(folder) / "people.csv"

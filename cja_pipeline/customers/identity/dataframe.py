@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime as dt
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from cja_pipeline.customers import config
@@ -10,35 +10,37 @@ from cja_pipeline.customers.identity.devices import attach
 from cja_pipeline.customers.identity.intake import RECORD_COLUMNS
 from cja_pipeline.customers.identity.keys import Keyring
 from cja_pipeline.customers.identity.normalise import text
-from cja_pipeline.customers.identity.scored.model import Model, current
-from cja_pipeline.customers.identity.update import learn, update
+from cja_pipeline.customers.identity.tabular.cluster import find_people
+from cja_pipeline.customers.identity.tabular.columns import Mapped, TableError, detect, person_records
+from cja_pipeline.customers.identity.tabular.dates import read_dates
+from cja_pipeline.customers.identity.tabular.frame import FURTHER
 from cja_pipeline.warehouse import Warehouse
 
 if TYPE_CHECKING:
     import pandas as pd
 
-EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001  times of a run do not matter here
+RESULT = ("record_id", "customer_id", "rule", "size")
 
 
 def resolve(
     records: pd.DataFrame,
     *,
+    columns: Mapped | None = None,
     rules: config.Identity | None = None,
     secret: bytes | None = None,
-    model: Model | None = None,
+    tell: Callable[[str], None] = lambda text: None,
 ) -> pd.DataFrame:
     """Find the records that belong to one person.
 
     Args:
-        records: one row per record. `record_id` (distinct) is required; any of these columns is used: source,
-            crm_id, merged_crm_ids (other CRM ids of the same person, joined by ``;``), login_id, loyalty_id,
-            email, email_sha256 (hexadecimal digest of the lower-case address), phone, mobile, first_name,
-            last_name, birth_date, address, postcode, city, country (two letters, reads phone numbers without
-            a country code), visitor_id (cookie or device). Missing values are None or NaN.
+        records: one row per record. Columns are recognised by their headers (``person_columns.yml``: ids,
+        names,
+            birth date, e-mail, phone, address parts, source …); headers that are a field's own name are taken
+            at their word. Missing values are None or NaN. Without `record_id` rows are numbered.
+        columns: field -> column, or list of columns whose texts are joined; default: recognised.
         rules: default ``identity.yml``.
         secret: key of the ids; default the installation's `CJA_SECRET_KEY`.
-        model: what a pair of records weighs; default: learnt from the table, or the shipped one if the table
-            is too small (``training.records_at_least``) to learn from.
+        tell: hears what is being done, for whoever waits.
 
     Returns:
         One row per record in the order given: record_id, customer_id, rule (``linked``: with another record;
@@ -46,7 +48,8 @@ def resolve(
         the secret and on the first record of each customer only.
 
     Raises:
-        ValueError: record_id is missing, empty or repeated; the message names the column and the row.
+        ValueError: no column says who a row is about, a column that is named is missing or occurs twice, or
+            record_id is empty or repeated; the message names column and row.
     """
     import pandas as pd
 
@@ -54,15 +57,11 @@ def resolve(
 
     keyring = Keyring(secret or get_settings().hmac_key())
     rules = rules or config.identity()
-    frame = person_rows(records)
+    if not len(records):
+        return pd.DataFrame({name: pd.Series(dtype="int64" if name == "size" else object) for name in RESULT})
+    frame = person_rows(_fields(records, columns))
     with Warehouse(":memory:") as wh:
-        wh.connection.register("given_records", frame)
-        select = f"SELECT {', '.join(RECORD_COLUMNS)} FROM given_records"
-        if model is None:
-            big = len(frame) >= rules.training.records_at_least
-            model = learn(wh, select, rules, keyring) if big else current(None)
-        update(wh, select, rules, keyring, model, EPOCH)
-        found = _labels(wh, rules)
+        found = _labels(wh, frame, find_people(wh, frame, rules, keyring, tell), rules)
     anchors = found.groupby("label")["record_id"].min()
     ids = anchors.map(lambda anchor: keyring.customer_id(f"record:{anchor}"))
     size = found["label"].map(found["label"].value_counts())
@@ -75,13 +74,30 @@ def resolve(
     return told.set_index("record_id").loc[frame["record_key"]].reset_index()
 
 
+def _fields(records: pd.DataFrame, columns: Mapped | None) -> pd.DataFrame:
+    """The records under the names of their fields, dates read."""
+    table = records.set_axis([str(name) for name in records.columns], axis="columns")
+    twice = table.columns[table.columns.duplicated()]
+    if len(twice):
+        raise TableError(f"column {twice[0]!r} occurs more than once; rename one of them")
+    if columns is None:
+        own = {
+            name: name for name in (*RECORD_COLUMNS[2:], *FURTHER, "record_id", "visitor_id") if name in table
+        }
+        columns = detect(table, own).columns
+    found = person_records(
+        table, {field: [c] if isinstance(c, str) else list(c) for field, c in columns.items()}
+    )
+    if "birth_date" in found:
+        found["birth_date"] = read_dates(found["birth_date"], found.get("source"))
+    return found
+
+
 def person_rows(records: pd.DataFrame) -> pd.DataFrame:
-    """The columns of `intake` as text, missing ones empty, with record_id checked; plus visitor_id."""
+    """The columns of `intake` and `tabular.frame` as text, missing ones None, with record_id checked."""
     import pandas as pd
 
-    if "record_id" not in records.columns:
-        raise ValueError("column record_id is missing; expected one distinct id per row")
-    wanted = [*RECORD_COLUMNS[1:], "visitor_id"]
+    wanted = [*RECORD_COLUMNS[1:], *FURTHER, "visitor_id"]
     frame = records.reindex(columns=["record_id", *wanted]).rename(columns={"record_id": "record_key"})
     for column in frame.columns:
         codes, distinct = pd.factorize(frame[column], use_na_sentinel=True)
@@ -89,23 +105,22 @@ def person_rows(records: pd.DataFrame) -> pd.DataFrame:
         frame[column] = plain[codes]
     empty = frame["record_key"].isna()
     if empty.any():
-        raise ValueError(f"column record_id is empty in row {int(empty.to_numpy().argmax()) + 1}")
+        raise TableError(f"column record_id is empty in row {int(empty.to_numpy().argmax()) + 1}")
     repeated = frame["record_key"].duplicated()
     if repeated.any():
-        raise ValueError(
+        raise TableError(
             f"column record_id repeats a value in row {int(repeated.to_numpy().argmax()) + 1}"
             f" ({int(repeated.sum())} repeated rows in all)"
         )
     return frame.assign(kind="record", source=frame["source"].fillna("table"))
 
 
-def _labels(wh: Warehouse, rules: config.Identity) -> pd.DataFrame:
+def _labels(wh: Warehouse, frame: pd.DataFrame, people: pd.DataFrame, rules: config.Identity) -> pd.DataFrame:
     """record_id, label, by_device: records that carry nothing but a cookie go with its owner."""
+    wh.connection.register("people", people)
+    wh.connection.register("given_records", frame[["record_key", "visitor_id"]])
     wh.execute(
-        "CREATE OR REPLACE TEMP TABLE cookies AS SELECT g.record_key, g.visitor_id, c.cluster AS label,"
-        " (c.node IN (SELECT node FROM customers.identity_keys)) AS identified FROM given_records g"
-        " JOIN customers.identity_records r USING (record_key) JOIN customers.identity_clusters c USING"
-        " (node)"
+        "CREATE OR REPLACE TEMP TABLE cookies AS SELECT * FROM given_records JOIN people USING (record_key)"
     )
     wh.execute(
         "CREATE OR REPLACE TEMP TABLE devices AS SELECT DISTINCT visitor_id, false AS is_bot FROM cookies"

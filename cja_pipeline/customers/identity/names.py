@@ -11,7 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 
 from cja_pipeline.customers.config import NameRules
-from cja_pipeline.customers.identity.normalise import fold
+from cja_pipeline.customers.identity.normalise import fold, text
 
 Name = tuple[str, str | None]  # first and last name, folded
 SLIP_LENGTH = 4  # shorter names are too alike for one letter to be a slip (Tim and Tom)
@@ -78,3 +78,28 @@ def birth_dates_conflict(a: str, b: str) -> bool:
     if a == b or (a[:4] == b[:4] and a[5:7] == b[8:] and a[8:] == b[5:7]):
         return False
     return sum(x != y for x, y in zip(a, b, strict=True)) > 1
+
+
+# small words that belong to the name after them
+# fmt: off
+PARTICLES = {
+    "van", "von", "vom", "zu", "zum", "zur", "de", "del", "della", "der", "den", "des", "di", "da", "do",
+    "dos", "du", "el", "al", "la", "le", "bin", "ibn", "ben", "mac", "mc", "st", "san", "ter", "ten", "op",
+    "af",
+}
+# fmt: on
+
+
+def split_full_name(value: object) -> tuple[str | None, str | None]:
+    """First and last name of ``Last, First`` or ``First … Last``; a single word is a last name."""
+    raw = text(value)
+    if raw is None:
+        return None, None
+    if "," in raw:
+        last, _, first = raw.partition(",")
+        return first.strip() or None, last.strip() or None
+    words = raw.split()
+    start = len(words) - 1
+    while start > 1 and words[start - 1].casefold().strip(".") in PARTICLES:
+        start -= 1
+    return " ".join(words[:start]) or None, " ".join(words[start:])
