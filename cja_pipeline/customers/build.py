@@ -21,7 +21,8 @@ def build_sessions(wh: Warehouse) -> int:
     build_channel_map(wh)
     if wh.exists("validated.crm_orders_current"):
         wh.build("customers.orders_excluded")
-    wh.ensure("customers.orders_excluded")  # visits can be built without a CRM: nothing is known as a test then
+    # visits can be built without a CRM: nothing is known as a test then
+    wh.ensure("customers.orders_excluded")
     return wh.build("customers.sessions")
 
 

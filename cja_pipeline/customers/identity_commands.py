@@ -1,4 +1,4 @@
-"""`cja identity`: the model behind people, and decisions about single links. `cja bench identity` measures."""
+"""`cja identity`: the model behind people, and decisions about single links. `cja bench identity`."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ def journey_map_assets() -> list[dg.AssetsDefinition]:
         deps=["journey_map", "scorecard"],
         kinds=frozenset({"sqlite", "table"}),
         own_checks={
-            "published_agrees": "The serving database, read back, holds the rows and the money of the warehouse. "
+            "published_agrees": "The serving database, read back, has the rows and money of the warehouse. "
             "When red: do not use the published tables named; publish again with cja doctor --fix."
         },
     )

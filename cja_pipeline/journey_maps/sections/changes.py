@@ -16,8 +16,8 @@ MOST_LOSSES = 3
 
 
 def changes(context: Context, rows: Rows) -> None:
-    """Proven losses that came or went, key figures and stages that moved since the maps in ``run["previous"]``
-    and ``run["week"]``; nothing without them."""
+    """Proven losses that came or went, key figures and stages that moved since the maps in
+    ``run["previous"]`` and ``run["week"]``; nothing without them."""
     new = read_map(to_frame(rows.rows), context.segment)
     told = None
     for since, item, name in (("since", "change", "previous"), ("since_week", "week", "week")):
