@@ -86,11 +86,9 @@ def find_person(wh: Warehouse, keys: Keys, given: str, *, include_linked: bool =
     }
     parts = _parts(forms)
     named = [part for part in parts if any(forms[record] & anchors for record in part)]
-    chosen = (
-        set().union(*named)
-        if named
-        else set(max(parts, key=lambda part: (len(part), min(part)), default=set()))
-    )
+    if not named and parts:
+        named = [max(parts, key=lambda part: (len(part), min(part)))]
+    chosen = {record for part in named for record in part}
     if include_linked:
         chosen = set(by_record)
     person = Person(customer, sorted(chosen), sorted(set(by_record) - chosen))
