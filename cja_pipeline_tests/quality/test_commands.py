@@ -50,7 +50,7 @@ def test_list_and_show(shop: Path) -> None:
     assert shown.exit_code == 0
     assert "part-000.jsonl.gz" in shown.output
     assert '"ad_id"' not in shown.output  # the row itself only when asked for
-    assert '"ad_id"' in cja("quarantine", "show", "ad_insights", "--payload", "--json").output
+    assert '"ad_id": "2"' in cja("quarantine", "show", "ad_insights", "--payload").output
     assert cja("quarantine", "show", "no_such_table").exit_code == 1
 
 
