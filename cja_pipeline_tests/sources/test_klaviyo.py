@@ -77,7 +77,7 @@ class Account:
 
 
 def run(handler: Any, landing: Path, window: Window | None = None, **settings: Any):  # type: ignore[no-untyped-def]
-    config = source("klaviyo", "https://a.klaviyo.example", token="env:KLAVIYO_TEST_KEY", **settings)
+    config = source("klaviyo", "https://a.klaviyo.com", token="env:KLAVIYO_TEST_KEY", **settings)
     return pull(
         config,
         window or Window(DAY, DAY),
