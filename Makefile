@@ -14,7 +14,7 @@ make_venv = $(PYTHON) -m venv $(VENV)
 install = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
-.PHONY: demo up test check audit lock clean
+.PHONY: demo up test chaos check audit lock clean
 
 demo: $(VENV)/.ready          ## simulate a shop, run its history, draw the journey map
 	$(BIN)/cja demo
@@ -24,6 +24,9 @@ up: $(VENV)/.ready            ## the Dagster UI and the reports at http://127.0.
 
 test: $(VENV)/.ready-test     ## every test, including browser and PostgreSQL where they can run
 	$(BIN)/python -m pytest
+
+chaos: $(VENV)/.ready-test    ## kill 500 nights at random moments and hold them against undisturbed ones
+	$(BIN)/python -m cja_pipeline_tests.recovery.chaos --kills 500
 
 check: $(VENV)/.ready-test    ## linter, formatter, types
 	$(BIN)/ruff check .

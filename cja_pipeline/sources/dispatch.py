@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import traceback
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import httpx
 
-from cja_pipeline.config import shop
+from cja_pipeline.config import ConfigError, shop
 from cja_pipeline.sources.client import Limits, VendorClient
 from cja_pipeline.sources.context import Pull
 from cja_pipeline.sources.errors import AuthError, PullError, QuotaExhausted, ShrunkError, SourceError
@@ -21,6 +22,9 @@ from cja_pipeline.sources.window import Window, Zone, zone_of
 
 if TYPE_CHECKING:
     from cja_pipeline.privacy.suppress import Suppression
+
+# what an answer of a shape that nobody thought of makes of our reading: told like other faults of the vendor
+UNREADABLE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 
 def pull(
@@ -66,7 +70,7 @@ def pull(
             try:
                 reports.append(connector.pull_stream(job, stream))
                 sync_folder(job.stream_folder(stream))
-            except (AuthError, QuotaExhausted):
+            except (AuthError, ConfigError, QuotaExhausted):
                 raise
             except OSError as error:
                 cause = error.strerror or type(error).__name__
@@ -74,6 +78,10 @@ def pull(
             except SourceError as error:
                 passing = passing or error.passing
                 failures.append(f"{stream}: {str(error).removeprefix(f'{label}: ')}")
+            except UNREADABLE as error:
+                place = traceback.extract_tb(error.__traceback__)[-1]
+                where = f"{type(error).__name__} in {Path(place.filename).name}, line {place.lineno}"
+                failures.append(f"{stream}: an answer of the vendor could not be read ({where})")
     shrunk = [f"{report.stream}: {text}" for report in reports for text in report.held.values()]
     if failures:
         raise PullError(f"{label}: {'; '.join(failures + shrunk)}", reports, passing=passing)

@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote, urlsplit
 from cja_pipeline.sources.client import VendorClient
 from cja_pipeline.sources.errors import UnavailableError, VendorError
 from cja_pipeline.sources.manifest import sha256_of
-from cja_pipeline.sources.paging import LoopGuard, fitting, items
+from cja_pipeline.sources.paging import LoopGuard, fitting, items, words
 
 SETTLED_SECONDS = 300
 
@@ -71,7 +71,7 @@ class BucketStore:
             for item in map(_described, items(answer, "items")):
                 if item.name.startswith(prefix) and not item.name.endswith("/"):
                     found[item.name] = item
-            if not (token := answer.get("nextPageToken")):
+            if not (token := words(answer.get("nextPageToken"))):
                 return [found[name] for name in sorted(found)]
             guard.visit(token)
             query["pageToken"] = token

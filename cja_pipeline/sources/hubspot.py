@@ -21,7 +21,7 @@ from cja_pipeline.sources.hubspot_objects import OBJECTS
 from cja_pipeline.sources.hubspot_search import Search
 from cja_pipeline.sources.landing import Folder
 from cja_pipeline.sources.manifest import read_manifest
-from cja_pipeline.sources.paging import LoopGuard, Repeats, fitting, items
+from cja_pipeline.sources.paging import LoopGuard, Repeats, fitting, inside, items, words
 from cja_pipeline.sources.registry import HubspotSource
 from cja_pipeline.sources.reports import PullReport
 from cja_pipeline.sources.window import parse_stamp, parse_time
@@ -144,10 +144,11 @@ def _associate(client: VendorClient, stream: str, other: str, records: list[dict
             if key not in found:
                 continue
             for target in items(result, "to"):
-                labels = [kind.get("label") or usual for kind in items(target, "associationTypes") or [{}]]
-                found[key].update((str(target.get("toObjectId")), label) for label in labels)
-            after = ((result.get("paging") or {}).get("next") or {}).get("after")
-            if after:
+                labels = [
+                    inside(kind, "label") or usual for kind in items(target, "associationTypes") or [{}]
+                ]
+                found[key].update((str(inside(target, "toObjectId")), str(label)) for label in labels)
+            if after := words(inside(result, "paging", "next", "after")):
                 guard.visit(f"{key} {after}")
                 inputs.append({"id": key, "after": after})
     for record in records:
@@ -175,10 +176,10 @@ def _archived(
         if not isinstance(answer, dict) or not isinstance(answer.get("results"), list):
             raise VendorError(f"{client.name}: GET {path}: no results in the answer")
         yield answer["results"]
-        after = ((answer.get("paging") or {}).get("next") or {}).get("after")
-        if not after:
+        after = words(inside(answer, "paging", "next", "after"))
+        if after is None:
             return
-        guard.visit(str(after))
+        guard.visit(after)
         query["after"] = after
 
 
@@ -186,15 +187,15 @@ def _archived_between(record: dict[str, Any], start: dt.datetime, end: dt.dateti
     """Whether the record was archived in [start, end); records without a readable time are kept."""
     try:
         return start <= parse_time(record["archivedAt"]) < end
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, OverflowError, TypeError, ValueError):
         return True
 
 
 def _sorted_associations(record: dict[str, Any], other: str | None) -> dict[str, Any]:
     if other is None:
         return record
-    given = ((record.get("associations") or {}).get(other) or {}).get("results") or []
-    pairs = sorted({(str(item["id"]), str(item["type"])) for item in given}, key=_by_number)
+    given = items(inside(record, "associations", other), "results")
+    pairs = sorted({(str(inside(item, "id")), str(inside(item, "type"))) for item in given}, key=_by_number)
     return {**record, "associations": {other: {"results": [{"id": k, "type": t} for k, t in pairs]}}}
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from cja_pipeline.sources.client import VendorClient
 from cja_pipeline.sources.errors import PagingError, VendorError
-from cja_pipeline.sources.paging import fitting, items
+from cja_pipeline.sources.paging import fitting, inside, items, words
 from cja_pipeline.sources.window import parse_time
 
 CAP = 10_000
@@ -152,7 +152,7 @@ class Search:
         try:
             text = record["properties"][self._time]
             moment = int(text) if text.isdigit() else parse_time(text).timestamp() * 1000
-        except (AttributeError, KeyError, TypeError, ValueError):
+        except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
             return True
         return span[0] <= moment < span[1]
 
@@ -170,5 +170,4 @@ def _results(page: Any) -> list[Any]:
 
 
 def _after(page: dict[str, Any]) -> str | None:
-    after = ((page.get("paging") or {}).get("next") or {}).get("after")
-    return None if after in (None, "") else str(after)
+    return words(inside(page, "paging", "next", "after"))

@@ -14,7 +14,7 @@ from typing import Any
 from cja_pipeline.sources.client import Check, VendorClient
 from cja_pipeline.sources.context import Pull
 from cja_pipeline.sources.errors import VendorError
-from cja_pipeline.sources.paging import LoopGuard, Repeats, fitting, items
+from cja_pipeline.sources.paging import LoopGuard, Repeats, fitting, inside, items, words
 from cja_pipeline.sources.registry import KlaviyoSource
 from cja_pipeline.sources.reports import PullReport
 from cja_pipeline.sources.window import Window, parse_time, utc_text
@@ -75,7 +75,7 @@ def linked_pages(
         if not isinstance(page, dict) or not isinstance(page.get("data"), list):
             raise VendorError(f"{client.name}: GET {path}: the answer has no list of data")
         yield page
-        link = (page.get("links") or {}).get("next")
+        link = words(inside(page, "links", "next"))
         if not link:
             return
         guard.visit(link)
@@ -85,19 +85,16 @@ def linked_pages(
 def events_of(page: dict[str, Any]) -> Iterator[Any]:
     """The page's events, each with its profile and metric under ``_included`` (null where not sent)."""
     included = {
-        (item.get("type"), item.get("id")): item
-        for item in page.get("included") or []
-        if isinstance(item, dict)
+        (str(inside(item, "type")), str(inside(item, "id"))): item for item in items(page, "included")
     }
     for event in page["data"]:
         if not _is_event(event):
             yield event
             continue
-        related = event.get("relationships") or {}
         found = {}
         for name in ("profile", "metric"):
-            target = (related.get(name) or {}).get("data") or {}
-            found[name] = included.get((name, target.get("id")))
+            target = inside(event, "relationships", name, "data", "id")
+            found[name] = included.get((name, str(target)))
         yield {**event, "_included": found}
 
 
@@ -105,7 +102,7 @@ def _within(start: dt.datetime, end: dt.datetime) -> Check:
     def fits(event: Any) -> bool:
         try:
             return start <= parse_time(event["attributes"]["datetime"]) < end
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, OverflowError, TypeError, ValueError):
             return True
 
     return fitting(lambda page: items(page, "data"), fits)

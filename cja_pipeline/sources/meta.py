@@ -19,7 +19,7 @@ from typing import Any
 from cja_pipeline.sources.client import Check, VendorClient
 from cja_pipeline.sources.context import Pull
 from cja_pipeline.sources.errors import VendorError
-from cja_pipeline.sources.paging import LoopGuard, Repeats, fitting, items
+from cja_pipeline.sources.paging import LoopGuard, Repeats, fitting, inside, items, words
 from cja_pipeline.sources.registry import MetaSource
 from cja_pipeline.sources.reports import PullReport
 from cja_pipeline.sources.window import Window, day_of, parse_time
@@ -139,8 +139,10 @@ def graph_pages(
         if not isinstance(answer, dict) or not isinstance(answer.get("data"), list):
             raise VendorError(f"{client.name}: GET {path}: the answer has no list of data")
         yield answer["data"]
-        paging = answer.get("paging") or {}
-        link, after = paging.get("next"), (paging.get("cursors") or {}).get("after")
+        link, after = (
+            words(inside(answer, "paging", "next")),
+            words(inside(answer, "paging", "cursors", "after")),
+        )
         if not link:
             return
         guard.visit(after or link)
@@ -154,7 +156,7 @@ def created_day(record: dict[str, Any], zone: dt.tzinfo) -> dt.date | None:
     """The business day of ``created_time``, or None if it cannot be read."""
     try:
         return day_of(parse_time(record["created_time"]), zone)
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, OverflowError, TypeError, ValueError):
         return None
 
 
@@ -177,10 +179,10 @@ def _created(query: dict[str, Any]) -> Check:
 
     def fits(record: Any) -> bool:
         try:
-            inside = query["since"] <= parse_time(record["created_time"]).timestamp() <= query["until"]
-        except (KeyError, TypeError, ValueError):
+            within = query["since"] <= parse_time(record["created_time"]).timestamp() <= query["until"]
+        except (KeyError, OverflowError, TypeError, ValueError):
             return True
-        return inside and (only is None or set(record) <= only)
+        return within and (only is None or set(record) <= only)
 
     return fitting(lambda page: items(page, "data"), fits)
 

@@ -61,6 +61,21 @@ def fitting(
     return check
 
 
+def inside(value: Any, *keys: str) -> Any:
+    """The value under nested keys, None where a step is missing or no object: vendors' answers are not what
+    their documents promise."""
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def words(value: Any) -> str | None:
+    """A cursor or link as text; None for what cannot be one."""
+    return (
+        str(value) if isinstance(value, (str, int)) and not isinstance(value, bool) and value != "" else None
+    )
+
+
 def items(answer: Any, key: str) -> list[Any]:
     """The list under `key` of an answer, empty if there is none."""
     value = answer.get(key) if isinstance(answer, dict) else None

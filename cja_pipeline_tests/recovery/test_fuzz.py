@@ -219,6 +219,10 @@ def ga4_page() -> dict[str, Any]:
 
 
 PAGES = {"hubspot": hubspot_page, "klaviyo": klaviyo_page, "meta": meta_page, "ga4": ga4_page}
+HOSTS = {
+    "hubspot": "https://api.hubapi.com", "klaviyo": "https://a.klaviyo.com",
+    "meta": "https://graph.facebook.com", "ga4": "https://storage.googleapis.com",
+}  # fmt: skip
 PATIENCE = Limits(attempts=2, attempt_seconds=5, download_seconds=5, request_seconds=10)
 
 
@@ -237,7 +241,7 @@ def test_any_answer_of_a_vendor_is_landed_or_told(kind: str, data: st.DataObject
 
     with TemporaryDirectory() as folder:
         landing = Path(folder)
-        config = source(kind, f"https://{kind}.example", token="env:X").model_copy(update={"token": None})
+        config = source(kind, HOSTS[kind], token="env:X").model_copy(update={"token": None})
         with contextlib.suppress(SourceError):
             pull(
                 config,
@@ -264,7 +268,7 @@ def test_good_records_beside_mutated_ones_are_landed(data: st.DataObject) -> Non
     page["data"].insert(1, data.draw(mutated(copy.deepcopy(page["data"][0]))))
     with TemporaryDirectory() as folder:
         landing = Path(folder)
-        config = source("klaviyo", "https://k.example", token="env:X").model_copy(update={"token": None})
+        config = source("klaviyo", HOSTS["klaviyo"], token="env:X").model_copy(update={"token": None})
         pull(config, Window(DAY, DAY), AS_OF, landing, time_zone=ZONE, transport=answering(lambda _: page))
         place = landing / "klaviyo" / "events" / f"dt={DAY}"
         manifest = read_manifest(place)
