@@ -35,7 +35,8 @@ class Day:
     """A landed business day of a stream (for streams of changes: all pulls that ended on that day).
 
     `kept` + `repeated` + `refused` rows are what the vendor offered; only `kept` ones are in the files.
-    `announced` is how many the vendor said there are, None if it says nothing of the kind.
+    `announced` is how many the vendor said there are, None if it says nothing of the kind; those that were
+    erased or had to go because of their age are not among them.
     """
 
     day: dt.date
@@ -81,7 +82,8 @@ def landed_days(landing: Path, stream: str) -> dict[dt.date, Day]:
         day.repeated += manifest.duplicate_rows
         day.refused += manifest.rejected_rows
         if manifest.source_rows is not None:
-            day.announced = (day.announced or 0) + manifest.source_rows
+            taken_out = manifest.erased_rows + manifest.expired_rows
+            day.announced = (day.announced or 0) + max(0, manifest.source_rows - taken_out)
         day.notes += manifest.errors
         for entry in manifest.files:
             path = folder / entry.name

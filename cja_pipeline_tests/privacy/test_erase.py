@@ -205,6 +205,8 @@ def test_nobody_else_changes_and_all_days_again_bring_nobody_back(
     with shop.open() as wh:
         for table in PEOPLE_TABLES:
             assert unbalanced_days(wh, f"validated.{table}") == [], table
+        short = "SELECT count(*) FROM quality.ledger WHERE stage = 'landed' AND announced > offered"
+        assert wh.scalar(short) == 0
         write_removals(wh, "validated.contacts", shop.settings.landing_dir)
         removed = wh.sql("SELECT sum(records) FROM quality.removals WHERE reason = 'erased'").fetchall()
         assert removed[0][0] == erased.certificate.landed_records_removed["hubspot/contacts"]

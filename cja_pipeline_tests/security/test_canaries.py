@@ -100,7 +100,7 @@ def test_a_whole_night_needs_no_network(tmp_path: Path) -> None:
         "cja_pipeline.cli",
         "demo",
         "--customers",
-        "60",
+        "300",
         "--days",
         "7",
     ]
