@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Literal
 
 from cja_pipeline.journey_maps.atomic import write_atomically
 from cja_pipeline.journey_maps.publish import read_published
+from cja_pipeline.privacy.copies import Copy, note_copy
+from cja_pipeline.settings import get_settings
 from cja_pipeline.tables import TABLES
 
 if TYPE_CHECKING:
@@ -30,7 +32,8 @@ class Exported:
 
 
 def export_tables(folder: Path, tables: Sequence[str] = (), form: Format = "parquet") -> list[Exported]:
-    """Write published tables to ``<folder>/<table>.<format>``, each file as a whole.
+    """Write published tables to ``<folder>/<table>.<format>``, each file as a whole. Where they went is kept,
+    so that an erasure finds them.
 
     Args:
         tables: published names; none means all.
@@ -51,6 +54,7 @@ def export_tables(folder: Path, tables: Sequence[str] = (), form: Format = "parq
         frame = read_published(name)
         path = folder / f"{name}.{form}"
         write_atomically(path, parquet_bytes(frame) if form == "parquet" else csv_bytes(frame))
+        note_copy(get_settings(), Copy(path, name, form))
         found.append(Exported(name, path, len(frame)))
     return found
 

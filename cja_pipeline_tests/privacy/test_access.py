@@ -6,10 +6,16 @@ import json
 import stat
 from pathlib import Path
 
+import pandas as pd
+import pytest
 from click.testing import CliRunner
 
 from cja_pipeline.cli import main
+from cja_pipeline.journey_maps.export import export_tables
+from cja_pipeline.privacy.copies import Copy, note_copy, noted_copies
+from cja_pipeline.privacy.finish import _clear_exports
 from cja_pipeline.privacy.pages import Part, tables_page
+from cja_pipeline.privacy.scan import Scanner
 from cja_pipeline_tests.privacy.conftest import Shop
 from cja_pipeline_tests.privacy.test_erase import rich, true_identifiers
 
@@ -69,3 +75,24 @@ def test_hostile_values_stay_text() -> None:
     )
     assert "<script>" not in page
     assert "<img" not in page
+
+
+def test_copies_that_left_are_found_again(
+    people: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After an erasure: an export that names the person is written again, their own copy is removed."""
+    before, after = ["c-erased", "c-kept"], ["c-kept"]
+    frames = iter([pd.DataFrame({"customer_id": ids}) for ids in (before, after)])
+    monkeypatch.setattr("cja_pipeline.journey_maps.export.read_published", lambda name: next(frames))
+    (exported,) = export_tables(tmp_path / "out", ["touchpoints"], "csv")
+    own, foreign = tmp_path / "personal_data.json", tmp_path / "other.json"
+    own.write_text("c-erased")
+    foreign.write_text("c-kept")
+    for path in (own, foreign):
+        note_copy(people.settings, Copy(path, None))
+    _clear_exports(people.settings, Scanner(["c-erased"]))
+    assert "c-erased" not in exported.path.read_text()
+    assert "c-kept" in exported.path.read_text()
+    assert not own.exists()
+    assert foreign.exists()
+    assert {copy.path.name for copy in noted_copies(people.settings)} == {"touchpoints.csv", "other.json"}
