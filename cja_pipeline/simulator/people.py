@@ -67,7 +67,7 @@ def make_people(
     rng = rng_for(seed, "people", number)
     segments = list(config.segments.values())
     homes = config.households
-    sizes = pick(rng, [1.0] if casual else [homes["single"], 0.26, 0.12, 0.07, 0.03], n) + 1
+    sizes = pick(rng, [1.0] if casual else [homes["single"], 0.26, 0.12, 0.10], n) + 1
     heads = np.repeat(np.cumsum(sizes) - sizes, sizes)[:n]
     heads = np.minimum(heads, n - 1)
     weights = [0.0] * (len(segments) - 1) + [1.0] if casual else [segment.weight for segment in segments]
@@ -85,9 +85,6 @@ def make_people(
     birth = np.clip(rng.normal(3300, 5200, n), -14000, 14000).astype(np.int32)
     twin = ~head & (rng.random(n) < homes["twins"])
     birth[twin] = birth[heads[twin]]
-    first = rng.integers(0, 1 << 30, n)
-    junior = ~head & ~twin & same_name & (rng.random(n) < homes["junior"])
-    first[junior], woman[junior] = first[heads[junior]], woman[heads[junior]]
     existing = (rng.random(n) < config.existing_share) & ~casual
     arrival = np.where(existing, -1.0, rng.random(n) * calendar.total)
     lifetime = rng.exponential(20.0 if casual else config.churn_days, n)
@@ -102,7 +99,7 @@ def make_people(
         "country": country.astype(np.int8),
         "segment": segment.astype(np.int8),
         "woman": woman,
-        "first": first,
+        "first": rng.integers(0, 1 << 30, n),
         "last": np.where(same_name, surname[heads], surname),
         "street": rng.integers(0, 1 << 30, n)[heads],
         "house": rng.integers(1, 140, n)[heads].astype(np.int16),

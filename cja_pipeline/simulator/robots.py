@@ -29,8 +29,8 @@ def make_robots(
     if len(members) < 10:
         attackers = tablets = 0
     parts = [_crawlers(calendar, rng, joined["visits"], crawlers)]
-    parts += [_attack(calendar, rng, joined, members, 20_000 + k, config.noise) for k in range(attackers)]
-    parts += [_tablet(calendar, rng, joined, members, 30_000 + k, config.noise) for k in range(tablets)]
+    parts += [_attack(calendar, rng, joined, members, 20_000 + k) for k in range(attackers)]
+    parts += [_tablet(calendar, rng, joined, members, 30_000 + k) for k in range(tablets)]
     for part in parts:
         _dress(config, part["visits"])
     base = 0
@@ -97,19 +97,10 @@ def _crawlers(calendar: Calendar, rng: np.random.Generator, like: Table, n: int)
     return {"visits": table, "events": _events(visit, at, name, page, np.zeros(len(visit), bool))}
 
 
-def _logins(rng: np.random.Generator, noise: dict[str, float], machine: str) -> int:
-    return int(rng.integers(int(noise[f"{machine}_logins_from"]), int(noise[f"{machine}_logins_to"]) + 1))
-
-
 def _attack(
-    calendar: Calendar,
-    rng: np.random.Generator,
-    joined: dict[str, Table],
-    members: np.ndarray,
-    device: int,
-    noise: dict[str, float],
+    calendar: Calendar, rng: np.random.Generator, joined: dict[str, Table], members: np.ndarray, device: int
 ) -> dict[str, Table]:
-    n = min(len(members) // 2, _logins(rng, noise, "bot"))
+    n = min(len(members) // 2, int(rng.integers(150, 400)))
     start = calendar.begin + int(rng.uniform(0.2, 0.8) * (calendar.history_end - calendar.begin))
     ts = start + np.cumsum((rng.uniform(1, 4, n) * SECOND).astype(np.int64))
     table = _visits(joined["visits"], ts, np.full(n, device), rng.choice(members, n, replace=False), 2)
@@ -124,14 +115,9 @@ def _attack(
 
 
 def _tablet(
-    calendar: Calendar,
-    rng: np.random.Generator,
-    joined: dict[str, Table],
-    members: np.ndarray,
-    device: int,
-    noise: dict[str, float],
+    calendar: Calendar, rng: np.random.Generator, joined: dict[str, Table], members: np.ndarray, device: int
 ) -> dict[str, Table]:
-    n = min(len(members) // 20 + 5, _logins(rng, noise, "kiosk"))  # a small shop has no busy tablet
+    n = min(len(members) // 2, int(rng.integers(15, 60)))
     day = rng.integers(0, calendar.total, n)
     ts = np.sort(calendar.edges[day] + (rng.uniform(10, 19, n) * HOUR).astype(np.int64))
     table = _visits(joined["visits"], ts, np.full(n, device), rng.choice(members, n, replace=False), 3)
