@@ -33,6 +33,7 @@ def customer_assets() -> list[dg.AssetsDefinition]:
         "identity_links",
         "visitor_map",
         "identity_log",
+        "identity_quality",
         deps=["web_events", "contacts", "crm_orders", "email_events", "service", "social_activity"],
         kinds=frozenset({"duckdb", "python"}),
     )
@@ -43,12 +44,16 @@ def customer_assets() -> list[dg.AssetsDefinition]:
         """
         from cja_pipeline.customers.config import config_tables
         from cja_pipeline.customers.identity import resolve_warehouse
+        from cja_pipeline.customers.identity.nightly import measure_identity
+        from cja_pipeline.customers.identity.truth import truth_folder
         from cja_pipeline.privacy.rotate import check_key
 
-        check_key(get_settings())
-        config_tables(warehouse)
         settings = get_settings()
-        return Report(metadata=resolve_warehouse(warehouse, settings.hmac_key(), home=settings.home))
+        check_key(settings)
+        config_tables(warehouse)
+        told = resolve_warehouse(warehouse, settings.hmac_key(), home=settings.home)
+        measured = measure_identity(warehouse, settings.home / "identity", truth_folder(settings.world_dir))
+        return Report(metadata={**told, **measured})
 
     @view("sessions", deps=["identity"])
     def sessions(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
@@ -96,10 +101,13 @@ def customer_assets() -> list[dg.AssetsDefinition]:
         """When each customer was in which journey stage."""
         return _build(context, warehouse, "stage_spells")
 
-    @view("customers", deps=["stage_spells"])
+    @view("customers", "golden_values", "silo_report", deps=["stage_spells"])
     def customers(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
         """One row per customer: the golden record."""
-        return _build(context, warehouse, "customers")
+        from cja_pipeline.customers.build import build_customers
+
+        with _books(context, warehouse, "customers.customers"):
+            return Report(metadata=build_customers(warehouse))
 
     @room_asset(
         GROUP,

@@ -7,7 +7,9 @@ import datetime as dt
 from cja_pipeline.customers.channels import build_channel_map
 from cja_pipeline.customers.config import config_tables
 from cja_pipeline.customers.feedback import build_feedback
+from cja_pipeline.customers.golden import write_rules
 from cja_pipeline.customers.identity import resolve_warehouse
+from cja_pipeline.customers.identity.nightly import measure_view
 from cja_pipeline.warehouse import Warehouse
 
 
@@ -32,6 +34,19 @@ def build_orders(wh: Warehouse) -> int:
     return wh.build("customers.orders")
 
 
+def build_customers(wh: Warehouse) -> dict[str, float]:
+    """The golden record with the values that lost, the customers, and how far the silos have fallen.
+
+    Returns:
+        What identity did for the view, for the run's report.
+    """
+    write_rules(wh)
+    wh.build("customers.golden_values")
+    wh.build("customers.customers")
+    wh.build("customers.silo_report")
+    return measure_view(wh)
+
+
 def build_all(wh: Warehouse, secret: bytes, as_of: dt.datetime | None = None) -> dict[str, int]:
     """Everything from the validated tables to the customers; returns rows per table.
 
@@ -41,6 +56,7 @@ def build_all(wh: Warehouse, secret: bytes, as_of: dt.datetime | None = None) ->
     config_tables(wh, as_of)
     resolve_warehouse(wh, secret)
     rows = {"sessions": build_sessions(wh), "orders": build_orders(wh), "feedback": build_feedback(wh)}
-    for name in ("media", "touchpoints", "stage_spells", "customers"):
+    for name in ("media", "touchpoints", "stage_spells"):
         rows[name] = wh.build(f"customers.{name}")
-    return rows
+    build_customers(wh)
+    return rows | {"customers": wh.count("customers.customers")}

@@ -236,7 +236,6 @@ class Identity(StrictModel):
     junk_ids: list[str]
     names: NameRules
     birth_dates: BirthDateRules
-    survivorship: dict[str, list[Literal["contact", "profile", "web"]]]
 
 
 @lru_cache(maxsize=1)

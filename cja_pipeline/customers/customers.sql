@@ -1,4 +1,4 @@
--- One row per customer: who (by survivorship: CRM, then e-mail profile, then web), since when, how much.
+-- One row per customer: who (the winners of golden_values), since when, how much.
 -- Opt-out of one record is opt-out of the customer; opt-in never spreads over an opt-out.
 with links as (
     select
@@ -16,10 +16,6 @@ with links as (
 contacts as (
     select
         l.customer_id,
-        max_by(c.country, concat(cast(c.updated_at as varchar), c.contact_id)) filter (where c.country is not null)
-            as country,
-        max_by(c.language, concat(cast(c.updated_at as varchar), c.contact_id)) filter (where c.language is not null)
-            as language,
         bool_and(c.consent_analytics) as consent_analytics,
         bool_and(case when coalesce(c.email_opt_out, false) then false else c.consent_marketing end)
             as consent_marketing,
@@ -72,14 +68,14 @@ devices as (
     from customers.visitor_map
     group by customer_id
 ),
-visit_places as (
+golden as (
     select
         customer_id,
-        country,
-        row_number() over (partition by customer_id order by count(*) desc, max(started_at) desc, country) as place
-    from customers.sessions
-    where country is not null and not is_bot
-    group by customer_id, country
+        max(case when attribute = 'country' then value end) as country,
+        max(case when attribute = 'language' then value end) as language
+    from customers.golden_values
+    where is_winner
+    group by customer_id
 ),
 visit_devices as (
     select
@@ -163,8 +159,8 @@ select
         when 4 then 'retention' when 5 then 'advocacy' end as highest_stage,
     coalesce(v.first_channel, t.first_channel) as acquisition_channel,
     nullif(coalesce(v.first_campaign, t.first_campaign), '') as acquisition_campaign,
-    coalesce(c.country, p.country) as country,
-    c.language,
+    best.country,
+    best.language,
     d.device,
     coalesce(v.sessions, 0) as sessions,
     coalesce(o.orders, 0) as orders,
@@ -206,7 +202,7 @@ cross join config.params params
 left join contacts c on c.customer_id = l.customer_id
 left join mailing u on u.customer_id = l.customer_id
 left join devices w on w.customer_id = l.customer_id
-left join visit_places p on p.customer_id = l.customer_id and p.place = 1
+left join golden best on best.customer_id = l.customer_id
 left join visit_devices d on d.customer_id = l.customer_id and d.place = 1
 left join visits v on v.customer_id = l.customer_id
 left join bought o on o.customer_id = l.customer_id
