@@ -50,8 +50,8 @@ def test_intervals_cover_the_truth(shops):
     assert {"poisson", "compound_poisson", "gamma", "wilson", "wilson_clustered", "woodruff"} <= set(
         methods.index
     )
-    # a ratio of two KPIs takes them for independent, which is on the safe side
-    assert methods.drop("mover").between(0.93, 0.975).all(), methods
+    # a ratio of two KPIs takes them for independent and medians come in steps: both on the safe side
+    assert methods.drop("mover").between(0.93, 0.98).all(), methods
 
 
 @pytest.mark.slow
