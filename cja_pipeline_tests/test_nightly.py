@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
+import re
 from pathlib import Path
 
 import dagster as dg
@@ -51,6 +52,12 @@ def assert_same(before: dict[str, pd.DataFrame], after: dict[str, pd.DataFrame])
         pd.testing.assert_frame_equal(frame, after[name], rtol=1e-9, atol=1e-8, obj=name)
 
 
+def drawn(home: Path) -> bytes:
+    """The page but for its number of checks: those that follow the map are known from the run before only."""
+    page = (home / "reports" / "latest" / "journey_map.html").read_bytes()
+    return re.sub(rb"\d+ of \d+(, \d+ warnings?)?", b"", page)
+
+
 def truth(home: Path, name: str) -> pd.DataFrame:
     return pd.read_parquet(home / "world" / "truth" / f"{name}.parquet")
 
@@ -69,10 +76,10 @@ def test_every_contract_table_is_published(night: Path) -> None:
 
 def test_a_second_run_changes_nothing(night_copy: Path) -> None:
     before = tables(night_copy)
-    page = (night_copy / "reports" / "latest" / "journey_map.html").read_bytes()
+    page = drawn(night_copy)
     assert run_nights(START, END, reason="test")
     assert_same(before, tables(night_copy))
-    assert (night_copy / "reports" / "latest" / "journey_map.html").read_bytes() == page
+    assert drawn(night_copy) == page
 
 
 def test_running_an_old_day_again_changes_nothing(night_copy: Path) -> None:
