@@ -1,15 +1,23 @@
 """5_journey_maps: what people act on."""
 
 import base64
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from cja_pipeline.orchestration.rooms import Report, room_asset
+from cja_pipeline.orchestration.rooms import Report, keep_own, room_asset
 from cja_pipeline.orchestration.schedules import fresh_by_six
 from cja_pipeline.settings import get_settings
 from cja_pipeline.warehouse import Warehouse
 
+if TYPE_CHECKING:
+    from cja_pipeline.quality.published import Agreement
+
 GROUP = "5_journey_maps"
+PUBLISHED_CHECKS = {
+    "published_agrees": "The serving database, read back, has the rows and money of the warehouse. "
+    "When red: do not use the published tables named; publish again with cja doctor --fix."
+}
 
 
 def journey_map_assets() -> list[dg.AssetsDefinition]:
@@ -64,46 +72,38 @@ def journey_map_assets() -> list[dg.AssetsDefinition]:
         "customers",
         deps=["journey_map", "scorecard"],
         kinds=frozenset({"sqlite", "table"}),
-        own_checks={
-            "published_agrees": "The serving database, read back, has the rows and money of the warehouse. "
-            "When red: do not use the published tables named; publish again with cja doctor --fix."
-        },
+        own_checks=PUBLISHED_CHECKS,
     )
     def published(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
-        """The tables that a BI tool reads, replaced as a whole."""
-        from cja_pipeline.journey_maps.publication import publish_tonight
+        """The tables that a BI tool reads, replaced as a whole.
 
-        warehouse.build("journey_maps.customers")
-        rows = publish_tonight(warehouse, get_settings())
-        return Report(
-            metadata={f"rows_{name}": count for name, count in rows.items()},
-            checks=[_agreement(warehouse)],
-        )
-
-    @drawn(deps=["published"], kinds=frozenset({"python", "report"}))
-    def data_quality(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
-        """May the numbers be trusted: checks, rows, drift.
-
-        The quality page, after everything is checked and published; a night that stops draws it at once.
+        They are read back and compared; then the quality page is drawn: may the numbers be trusted.
         """
+        from cja_pipeline.journey_maps.publication import publish_tonight
+        from cja_pipeline.quality.published import compare_published
         from cja_pipeline.quality.report import write_quality_page
 
+        warehouse.build("journey_maps.customers")
         settings = get_settings()
-        page = write_quality_page(warehouse, settings, published=True)
+        rows = publish_tonight(warehouse, settings)
+        found = compare_published(warehouse, settings.published_url)
+        agreement = _agreement(found)
+        keep_own(warehouse, "published", context.run.run_id, PUBLISHED_CHECKS, [agreement])
+        quality = write_quality_page(warehouse, settings, found)
         base = (settings.report_base_url or "/reports").rstrip("/")
         return Report(
-            rows=page.checks,
             metadata={
-                "page": dg.MetadataValue.url(f"{base}/latest/quality.html"),
-                "verdict": page.verdict,
-                "checks_failed": page.failed,
-                "checks_warned": page.warned,
-                "page_kilobytes": page.kilobytes,
+                "quality_page": dg.MetadataValue.url(f"{base}/latest/quality.html"),
+                "verdict": quality.verdict,
+                "checks_failed": quality.failed,
+                "checks_warned": quality.warned,
+                **{f"rows_{name}": count for name, count in rows.items()},
             },
+            checks=[agreement],
         )
 
     @drawn(
-        deps=["data_quality"],
+        deps=["published"],
         kinds=frozenset({"python", "report"}),
         own_checks={"nothing_left": "After an erasure no file and no table names the person."},
     )
@@ -132,14 +132,11 @@ def journey_map_assets() -> list[dg.AssetsDefinition]:
             ],
         )
 
-    return [scorecard, journey_map, published, data_quality, privacy]
+    return [scorecard, journey_map, published, privacy]
 
 
-def _agreement(warehouse: Warehouse) -> dg.AssetCheckResult:
+def _agreement(found: "Agreement") -> dg.AssetCheckResult:
     """Whether the serving database holds what the warehouse holds, as read back after publishing."""
-    from cja_pipeline.quality.published import compare_published
-
-    found = compare_published(warehouse, get_settings().published_url)
     return dg.AssetCheckResult(
         check_name="published_agrees",
         passed=not found.differences,

@@ -74,7 +74,7 @@ def room_asset(
                 rows = {table: warehouse.count(table) for table in tables}
                 crashpoint("step:written")
                 results = [*_run_suites(warehouse, name, tables, context.run.run_id), *report.checks]
-                _keep_own(warehouse, name, context.run.run_id, own_checks or {}, report.checks)
+                keep_own(warehouse, name, context.run.run_id, own_checks or {}, report.checks)
                 if any(_stops(result) for result in results):
                     _draw_quality(warehouse)  # nothing downstream will
             crashpoint("step:checked")
@@ -127,7 +127,7 @@ def _stops(result: dg.AssetCheckResult) -> bool:
     return not result.passed and result.severity == dg.AssetCheckSeverity.ERROR
 
 
-def _keep_own(
+def keep_own(
     warehouse: Warehouse,
     asset: str,
     run_id: str,

@@ -13,7 +13,7 @@ from cja_pipeline.journey_maps.rows import Map, Rows, read_map
 from cja_pipeline.journey_maps.sections.health import health
 from cja_pipeline.quality.figures import read_figures
 from cja_pipeline.quality.page import render_quality, verdict
-from cja_pipeline.quality.published import compare_published
+from cja_pipeline.quality.published import Agreement
 from cja_pipeline.quality.waterfall import build_waterfall
 from cja_pipeline.settings import Settings
 from cja_pipeline.warehouse import Warehouse
@@ -33,15 +33,17 @@ class QualityPage:
     kilobytes: float
 
 
-def write_quality_page(warehouse: Warehouse, settings: Settings, *, published: bool = False) -> QualityPage:
+def write_quality_page(
+    warehouse: Warehouse, settings: Settings, published: Agreement | None = None
+) -> QualityPage:
     """Draw the page from the state of the quality tables.
 
     Args:
-        published: the serving database has tonight's tables: the order waterfall ends with what it holds.
+        published: what the serving database holds, once it has tonight's tables; the order waterfall ends
+            with it.
     """
-    if published:
-        there = compare_published(warehouse, settings.published_url)
-        build_waterfall(warehouse, (there.orders, there.net_revenue))
+    if published is not None:
+        build_waterfall(warehouse, (published.orders, published.net_revenue))
     figures = read_figures(warehouse)
     html = render_quality(figures, _health(warehouse)).encode()
     day = figures.last_day.isoformat() if figures.last_day else "latest"
