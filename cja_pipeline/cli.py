@@ -14,6 +14,7 @@ import click
 
 from cja_pipeline.alerts.command import alerts
 from cja_pipeline.answers import DAY, explain, kpis, quality, quarantine
+from cja_pipeline.customers.explain_commands import explain_customer_command, explain_pair_command
 from cja_pipeline.customers.identity.tabular.command import resolve
 from cja_pipeline.customers.identity_commands import bench_identity, identity
 from cja_pipeline.doctor.command import doctor
@@ -31,6 +32,8 @@ def main() -> None:
 
 for command in (alerts, doctor, explain, identity, kpis, quality, quarantine, privacy, resolve):
     main.add_command(command)
+for command in (explain_customer_command, explain_pair_command):
+    explain.add_command(command)
 
 
 def _stop_on_signals() -> None:

@@ -34,6 +34,7 @@ def customer_assets() -> list[dg.AssetsDefinition]:
         "visitor_map",
         "identity_log",
         "identity_quality",
+        "identity_evidence",
         deps=["web_events", "contacts", "crm_orders", "email_events", "service", "social_activity"],
         kinds=frozenset({"duckdb", "python"}),
     )
@@ -52,6 +53,7 @@ def customer_assets() -> list[dg.AssetsDefinition]:
         check_key(settings)
         config_tables(warehouse)
         told = resolve_warehouse(warehouse, settings.hmac_key(), home=settings.home)
+        warehouse.build("customers.identity_evidence")
         measured = measure_identity(warehouse, settings.home / "identity", truth_folder(settings.world_dir))
         return Report(metadata={**told, **measured})
 

@@ -55,6 +55,7 @@ def build_all(wh: Warehouse, secret: bytes, as_of: dt.datetime | None = None) ->
     """
     config_tables(wh, as_of)
     resolve_warehouse(wh, secret)
+    wh.build("customers.identity_evidence")
     rows = {"sessions": build_sessions(wh), "orders": build_orders(wh), "feedback": build_feedback(wh)}
     for name in ("media", "touchpoints", "stage_spells"):
         rows[name] = wh.build(f"customers.{name}")
