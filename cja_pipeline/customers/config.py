@@ -221,6 +221,12 @@ class TrainingRules(StrictModel):
     records_at_least: int = Field(ge=1)
 
 
+class ConsentRules(StrictModel):
+    """Whose refusal keeps records of a person from being joined with others."""
+
+    linking: Literal["none", "consent_analytics", "consent_marketing"] = "none"
+
+
 class Identity(StrictModel):
     """``identity.yml``: identifiers, junk values and guard rails."""
 
@@ -230,6 +236,7 @@ class Identity(StrictModel):
     scoring: ScoringRules
     training: TrainingRules
     crm_duplicates: Literal["never", "same_name"] = "never"
+    consent: ConsentRules = Field(default_factory=ConsentRules)
     devices: DeviceRules
     email: EmailRules
     phone: PhoneRules

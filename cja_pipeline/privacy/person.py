@@ -118,6 +118,17 @@ def _customer(wh: Warehouse, keys: Keys, seen: Recogniser, given: str) -> tuple[
         "WHERE identifier_type || ':' || identifier_hash IN (SELECT unnest(?::VARCHAR[])) ORDER BY 1",
         [hashes],
     ).fetchall()
+    # whoever refused to be joined is known by the CRM's own record alone
+    found = (
+        found
+        or wh.sql(
+            "SELECT DISTINCT l.customer_id FROM (SELECT contact_id,"
+            " unnest([email, phone, mobile, login_id, loyalty_id]) AS value FROM validated.contacts) AS said"
+            " JOIN customers.identity_links AS l ON l.record_key = concat('contact:', said.contact_id)"
+            " WHERE lower(trim(value)) = lower(?) ORDER BY 1",
+            [given],
+        ).fetchall()
+    )
     if not found:
         raise NobodyError("Nobody in the customer view has this identifier.")
     if len(found) > 1:

@@ -12,7 +12,7 @@ from cja_pipeline.customers.config import Identity
 from cja_pipeline.customers.identity import ids, outputs, unlink
 from cja_pipeline.customers.identity.devices import attach, is_bot
 from cja_pipeline.customers.identity.drift import refreshed
-from cja_pipeline.customers.identity.intake import NODE
+from cja_pipeline.customers.identity.intake import NODE, RECORD_COLUMNS
 from cja_pipeline.customers.identity.keys import Keyring
 from cja_pipeline.customers.identity.scored.model import current
 from cja_pipeline.customers.identity.update import Update, update
@@ -43,6 +43,7 @@ def resolve_warehouse(
     with wh.transaction():
         _devices(wh, rules)
         _records(wh, rules)
+        _gate(wh, rules)
         done = update(wh, "SELECT * FROM person_records", rules, keyring, model, moment, decisions)
         newer = refreshed(wh, rules, model, models)
         if newer is not None:
@@ -93,6 +94,21 @@ def _records(wh: Warehouse, rules: Identity) -> None:
         f" WHERE NOT ({junk}) GROUP BY record_key, login_id",
         [[value.casefold() for value in rules.junk_ids]],
     )
+
+
+def _gate(wh: Warehouse, rules: Identity) -> None:
+    """Contacts who refused to be joined, and their orders, keep only their CRM id; no device is theirs."""
+    purpose = rules.consent.linking
+    if purpose == "none":
+        return
+    refused = f"SELECT contact_id FROM validated.contacts_current WHERE NOT {purpose}"
+    wh.execute(
+        f"DELETE FROM evidence WHERE record_key IN (SELECT concat('contact:', contact_id) FROM ({refused}))"
+    )
+    joining = ", ".join(
+        f"{column} = NULL" for column in RECORD_COLUMNS[3:] if column not in ("crm_id", "merged_crm_ids")
+    )
+    wh.execute(f"UPDATE person_records SET {joining} WHERE crm_id IN ({refused})")
 
 
 def _attach(wh: Warehouse, rules: Identity) -> None:
