@@ -49,7 +49,8 @@ def run_demo(
     console.print(f"[bold]2  The nightly job[/]  {first} to {last}, {shop().time_zone}")
     ok = run_days(console, first, split)
     for night in range(1, nights + 1):
-        ok = ok and run_days(console, *[split + dt.timedelta(days=night)] * 2)
+        day = split + dt.timedelta(days=night)
+        ok = ok and run_days(console, day, day)
     print_summary(settings, console)
     console.print(f"\nDone in {time.perf_counter() - started:.0f} s." if ok else "\n[red]The job failed.[/]")
     return ok

@@ -20,6 +20,7 @@ def explain_customer_command(customer_id: str, show_values: bool, as_json: bool)
     """The records of a customer, what ties each to the others, and which values won.
 
     Refused links, values that lost, merges and splits are shown as well.
+
     Example: cja explain customer c1d0f5c7a9b3e2d4f6a8
     """
     from cja_pipeline.console import print_json
@@ -54,6 +55,7 @@ def explain_pair_command(record: str, other: str, as_json: bool) -> None:
     """Why two records are one customer, or are not: the links between them and what each comparison adds.
 
     Records are named as `cja explain customer` shows them.
+
     Example: cja explain pair contact:101 profile:01HX
     """
     from cja_pipeline.console import print_json

@@ -134,7 +134,7 @@ def bench_identity(persons: int, seed: int, baselines: bool, as_json: bool) -> N
     Example: cja bench identity --persons 20000
     """
     from cja_pipeline.console import print_json
-    from cja_pipeline.customers.identity.benchmark import run
+    from cja_pipeline.customers.identity.bench.run import run
 
     found = run(persons, seed, baselines=baselines)
     if as_json:

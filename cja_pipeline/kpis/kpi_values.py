@@ -92,11 +92,11 @@ class _Build:
 
     def _scan(self, scan: Scan) -> None:
         rows = read_rows(self.wh, scan.sql(self.calendar.first), self.scope.dimensions(scan.source))
-        slices = {
+        slices: dict[str, dict[str, list[str]]] = {
             grain: {p.kpi.id: self._slices(p.kpi, grain) for p in scan.plans if grain in p.kpi.grains}
             for grain in GRAINS
         }
-        wanted = {
+        wanted: dict[str, list[str]] = {
             grain: sorted({n for names in each.values() for n in names})
             for grain, each in slices.items()
             if each

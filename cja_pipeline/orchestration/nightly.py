@@ -71,8 +71,8 @@ def run_nights(start: dt.date, end: dt.date, *, reason: str = "terminal", job: s
         return False
     failed = result.filter_events(lambda event: event.is_step_failure)
     for event in failed:
-        error = event.step_failure_data.error
-        cause = (error.cause or error) if error else None
+        told = event.step_failure_data.error
+        cause = (told.cause or told) if told else None
         progress.error("%s failed: %s", event.step_key, cause.message.strip() if cause else "unknown")
     if job == NIGHTLY:
         after_run(job, run_id, None if result.success else [str(event.step_key) for event in failed])

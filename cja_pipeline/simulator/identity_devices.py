@@ -10,7 +10,7 @@ import pandas as pd
 from .columns import rng_for
 
 if TYPE_CHECKING:
-    from .identity_world import People
+    from .identity_people import People
 
 
 def make_links(

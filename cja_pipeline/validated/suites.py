@@ -164,7 +164,7 @@ class Suite(StrictModel):
 
     @model_validator(mode="after")
     def _complete(self) -> Suite:
-        codes = [entry.code for entry in [*self.expectations, *self.monitors]]
+        codes = [entry.code for entry in self.expectations] + [entry.code for entry in self.monitors]
         twice = sorted({code for code in codes if codes.count(code) > 1})
         if twice:
             raise ValueError(f"codes must be unique; used twice: {', '.join(twice)}")

@@ -19,9 +19,10 @@ from cja_pipeline.validated.streams import load_streams, model_sql, stream_of, t
 from cja_pipeline.validated.suites import KNOWN_TYPES, VOLUME, load_suite, suite_checks, suites
 
 OTHERS = [
-    "customers.customers", "customers.feedback", "customers.identity_links", "customers.media",
-    "customers.orders", "customers.sessions", "customers.stage_spells", "customers.touchpoints",
-    "kpis.attribution", "kpis.customer_value", "kpis.kpi_values",
+    "customers.customers", "customers.feedback", "customers.identity_links", "customers.identity_quality",
+    "customers.media", "customers.orders", "customers.sessions", "customers.silo_report",
+    "customers.stage_spells", "customers.touchpoints", "kpis.attribution", "kpis.customer_value",
+    "kpis.kpi_values",
 ]  # fmt: skip
 ENTRY = """
   - code: some_rows

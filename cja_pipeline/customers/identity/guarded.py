@@ -134,8 +134,8 @@ class Guarded:
             rows.tolist(), people.crm[rows].tolist(), people.name[rows].tolist(), people.birth[rows].tolist(),
             strict=True,
         ):  # fmt: skip
-            codes = ({code} if code >= 0 else set() for code in (crm, name, birth))
-            self._states[row] = State(*codes, set(self._banned.get(row, ())), [row])
+            known = [{code} if code >= 0 else set() for code in (crm, name, birth)]
+            self._states[row] = State(known[0], known[1], known[2], set(self._banned.get(row, ())), [row])
         for left, right, rule in zip(
             edges["left"].tolist(), edges["right"].tolist(), edges["rule"].tolist(), strict=True
         ):

@@ -6,7 +6,7 @@ records need neither time nor memory per row.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
@@ -232,7 +232,7 @@ def _distinct(*columns: str) -> str:
 def _table(rows: list[tuple[Any, ...]], columns: tuple[str, ...]) -> pa.Table:
     import pyarrow as pa
 
-    found = list(zip(*rows, strict=True)) if rows else [[] for _ in columns]
+    found: list[Sequence[Any]] = list(zip(*rows, strict=True)) if rows else [() for _ in columns]
     return pa.table(
         {name: pa.array(values, pa.string()) for name, values in zip(columns, found, strict=True)}
     )

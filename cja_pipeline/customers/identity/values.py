@@ -8,6 +8,9 @@ no others.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from cja_pipeline.customers.config import Identity
 from cja_pipeline.customers.identity.names import Name, NameBook
 from cja_pipeline.warehouse import Warehouse
@@ -36,7 +39,7 @@ def judge(wh: Warehouse, rules: Identity, book: NameBook) -> None:
     told = [(kind, key, *name_groups([tuple(name) for name in names], book)) for kind, key, names in several]
     names_of = ("kind", "key", "groups", "conflict")
     types = (pa.string(), pa.string(), pa.int64(), pa.bool_())
-    parts = list(zip(*told, strict=True)) if told else [[] for _ in names_of]
+    parts: list[Sequence[Any]] = list(zip(*told, strict=True)) if told else [() for _ in names_of]
     frame = pa.table({n: pa.array(part, kind) for n, part, kind in zip(names_of, parts, types, strict=True)})
     allowed = " ".join(f"WHEN '{kind}' THEN {rule.max_people}" for kind, rule in rules.identifiers.items())
     wh.connection.register("names_told", frame)

@@ -1,5 +1,4 @@
-"""How well and at what cost people are found, beside how others would find them, on a world of known"
-" people."""
+"""Quality and cost of identity beside other ways of joining, on a world of known people."""
 
 from __future__ import annotations
 
@@ -78,7 +77,8 @@ def _naive(folder: Path) -> Row:
     """What graphs of equal values do: lower case, trimmed, connected, cookies included."""
     import pandas as pd
 
-    from cja_pipeline.customers.identity.baselines import connected
+    from cja_pipeline.customers.identity.bench import measures
+    from cja_pipeline.customers.identity.bench.baselines import connected
     from cja_pipeline.machine import Meter
 
     meter = Meter()
@@ -94,13 +94,14 @@ def _naive(folder: Path) -> Row:
     uses["value"] = pd.factorize(uses["value"])[0]
     labels = connected(len(records), uses)
     cost = meter.read()
-    return _measured(NAIVE, folder, labels, cost.cpu_seconds, cost.peak_mb)
+    return measures.measured(NAIVE, folder, labels, cost.cpu_seconds, cost.peak_mb)
 
 
 def _ours(folder: Path) -> dict[str, Any]:
     import numpy as np
 
     from cja_pipeline.customers import config
+    from cja_pipeline.customers.identity.bench import measures
     from cja_pipeline.customers.identity.keys import Keyring
     from cja_pipeline.customers.identity.update import learn, update
     from cja_pipeline.machine import Meter
@@ -127,8 +128,8 @@ def _ours(folder: Path) -> dict[str, Any]:
         again = Keyring(SECRET + b"2")  # another key: everything is built from nothing
         update(wh, _select(folder), rules, again, model, EPOCH)
         whole, _ = _found(wh, folder)
-        reach = _reachable(wh, folder)
-    row = _measured("cja_pipeline", folder, labels, full.cpu_seconds, full.peak_mb, cookies)
+        reach = measures.reachable(wh, folder)
+    row = measures.measured("cja_pipeline", folder, labels, full.cpu_seconds, full.peak_mb, cookies)
     return {
         "row": row,
         "reachable_recall": reach,
@@ -147,7 +148,7 @@ def _ours(folder: Path) -> dict[str, Any]:
         "precision_measured": model.precision,
         "blocks": len(model.blocks),
         "model": model.version,
-        "machine_merges": _machine_merges(folder, labels),
+        "machine_merges": measures.machine_merges(folder, labels),
     }
 
 
@@ -184,121 +185,11 @@ def _found(wh: Warehouse, folder: Path) -> tuple[np.ndarray, pd.DataFrame]:
     return labels, wh.df("SELECT visitor_id, label FROM owners WHERE label IS NOT NULL")
 
 
-def _measured(
-    name: str, folder: Path, labels: np.ndarray, cpu: float, peak: float, cookies: pd.DataFrame | None = None
-) -> Row:
-    import pandas as pd
-
-    from cja_pipeline.customers.identity.measure import majority, quality
-
-    person = pd.read_parquet(folder / "records.parquet", columns=["person"])["person"]
-    found = pd.Series(labels)
-    told = quality(found, person)
-    row: Row = {
-        "method": name,
-        "precision": told.precision,
-        "recall": told.recall,
-        "f1": told.f1,
-        "bcubed_f1": told.bcubed_f1,
-        "over_merged": told.over_merged,
-        "split": told.split,
-        "largest": told.largest,
-        "cookies_right": None,
-        "cookies_wrong": None,
-        "cookies_hidden": None,
-        "cpu_seconds": round(cpu, 2),
-        "peak_mb": round(peak),
-    }
-    if cookies is not None:
-        row |= _cookie_quality(folder, cookies.set_index("visitor_id")["label"], majority(found, person))
-    return row
-
-
-def _cookie_quality(folder: Path, given: pd.Series, person_of: pd.Series) -> dict[str, float]:
-    """Shares of the cookies with a login or order, machines left out.
-
-    right: given to who uses it most. hidden: given to a user of a shared device whose main user never said
-    who he is, which nobody can know. wrong: given to anybody else. The rest is given to nobody.
-    """
-    import pandas as pd
-
-    devices = pd.read_parquet(folder / "devices.parquet").set_index("visitor_id")
-    devices = devices[(devices["logins"] > 0) & (devices["owner"] >= 0)]
-    records = pd.read_parquet(folder / "records.parquet", columns=["record_key", "person", "household"])
-    links = pd.read_parquet(folder / "links.parquet", columns=["visitor_id", "record_key"])
-    links = links.merge(records[["record_key", "person"]], on="record_key")
-    links = links.merge(devices["owner"], left_on="visitor_id", right_index=True)
-    said = set(links.loc[links["person"] == links["owner"], "visitor_id"])
-    person = given.map(person_of).reindex(devices.index)
-    household = person.map(records.drop_duplicates("person").set_index("person")["household"])
-    right = person == devices["owner"]
-    hidden = ~right & ~devices.index.isin(said) & (household == devices["home"])
-    wrong = person.notna() & ~right & ~hidden
-    return {
-        "cookies_right": float(right.mean()),
-        "cookies_wrong": float(wrong.mean()),
-        "cookies_hidden": float(hidden.mean()),
-    }
-
-
-def _reachable(wh: Warehouse, folder: Path) -> float:
-    """Share of the true pairs that records of the person connect: by a shared identifier that is no junk, or
-    by name together with birth date or home. No method can find more without guessing."""
-    import pandas as pd
-
-    from cja_pipeline.customers.identity.baselines import connected
-    from cja_pipeline.customers.identity.measure import quality
-
-    known = wh.df(
-        "SELECT p.row AS record, concat(p.person, k.kind, k.key) AS value FROM customers.identity_carriers k"
-        f" JOIN customers.identity_records r USING (node) JOIN read_parquet('{folder}/records.parquet') p"
-        " USING (record_key) UNION ALL SELECT row, concat(person, 'born') FROM"
-        f" read_parquet('{folder}/records.parquet') WHERE first_name IS NOT NULL AND last_name IS NOT NULL"
-        " AND birth_date IS NOT NULL UNION ALL SELECT row, concat(person, 'home') FROM"
-        f" read_parquet('{folder}/records.parquet') WHERE first_name IS NOT NULL AND last_name IS NOT NULL"
-        " AND postcode IS NOT NULL"
-    )
-    known["value"] = pd.factorize(known["value"])[0]
-    person = pd.read_parquet(folder / "records.parquet", columns=["person"])["person"]
-    return quality(pd.Series(connected(len(person), known)), person).recall
-
-
-def _machine_merges(folder: Path, labels: np.ndarray) -> int:
-    """Groups with two or more people who have nothing in common but a kiosk, a machine or a junk value."""
-    import pandas as pd
-
-    from cja_pipeline.simulator.identity_names import JUNK_EMAILS, JUNK_LOGINS, JUNK_PHONES
-
-    records = pd.read_parquet(
-        folder / "records.parquet", columns=["record_key", "person", "email", "phone", "login_id"]
-    )
-    junk = (
-        records["email"].isin(JUNK_EMAILS)
-        | records["phone"].isin(JUNK_PHONES)
-        | records["login_id"].isin(JUNK_LOGINS)
-    )
-    devices = pd.read_parquet(folder / "devices.parquet")
-    machines = devices.loc[devices["owner"] < 0, "visitor_id"]
-    links = pd.read_parquet(folder / "links.parquet")
-    used = links[links["visitor_id"].isin(machines)]
-    rows = pd.Series(records.index, index=records["record_key"])
-    found = pd.DataFrame(
-        {"row": rows[used["record_key"]].to_numpy(), "through": used["visitor_id"].to_numpy()}
-    )
-    for column in ("email", "phone", "login_id"):
-        mine = records[junk & records[column].isin([*JUNK_EMAILS, *JUNK_PHONES, *JUNK_LOGINS])]
-        found = pd.concat([found, pd.DataFrame({"row": mine.index, "through": mine[column].to_numpy()})])
-    found["group"] = labels[found["row"].to_numpy()]
-    found["person"] = records["person"].to_numpy()[found["row"].to_numpy()]
-    people = found.groupby(["through", "group"])["person"].nunique()
-    return int((people > 1).sum())
-
-
 def _others(folder: Path) -> list[Row]:
     """The baselines on normalised values, junk left out, each with the cost of its own joining only."""
     import pandas as pd
 
-    from cja_pipeline.customers.identity import baselines
+    from cja_pipeline.customers.identity.bench import baselines, measures
     from cja_pipeline.customers.identity.refine import components
     from cja_pipeline.machine import Meter
     from cja_pipeline.warehouse import Warehouse
@@ -322,7 +213,7 @@ def _others(folder: Path) -> list[Row]:
             " WHERE e.rule <> 'score' OR e.weight >= 4.25"
         )
     uses["value"] = pd.factorize(uses["kind"] + uses["value"])[0]
-    uses = _visits(uses)
+    uses = measures.with_visits(uses)
     found = []
     for name, join in (
         ("components of normalised values", baselines.connected),
@@ -334,40 +225,12 @@ def _others(folder: Path) -> list[Row]:
         labels = join(total, uses)
         cost = meter.read()
         found.append(
-            _measured(name, folder, labels, cost.cpu_seconds, cost.peak_mb, _by_share(uses, labels, folder))
+            measures.measured(
+                name, folder, labels, cost.cpu_seconds, cost.peak_mb, measures.by_share(uses, labels, folder)
+            )
         )
     meter = Meter()
     labels = components(total, pairs["a"].to_numpy(), pairs["b"].to_numpy())
     cost = meter.read()
     name = "Splink's scores, components at p >= .95"
-    return [*found, _measured(name, folder, labels, cost.cpu_seconds, cost.peak_mb)]
-
-
-def _visits(uses: pd.DataFrame) -> pd.DataFrame:
-    """A visit with a login is an event of its own: the cookie, and the strongest identifier of the record."""
-    import pandas as pd
-
-    strength = {"login_id": 0, "crm_id": 1, "email": 2, "phone": 3, "loyalty_id": 4}
-    own = uses[~uses["visit"]]
-    best = own.assign(rank=own["kind"].map(strength)).sort_values(["record", "rank", "value"])
-    best = best.drop_duplicates("record").set_index("record")
-    visits = uses[uses["visit"]]
-    numbers = pd.RangeIndex(len(visits)) + int(uses["event"].max()) + 1
-    visits = visits.assign(event=numbers)
-    known = visits["record"].isin(best.index)
-    carried = best.loc[visits.loc[known, "record"], ["kind", "value"]]
-    logins = visits[known].assign(kind=carried["kind"].to_numpy(), value=carried["value"].to_numpy())
-    return pd.concat([own, visits, logins], ignore_index=True)
-
-
-def _by_share(uses: pd.DataFrame, labels: np.ndarray, folder: Path) -> pd.DataFrame:
-    """Cookies given to the group with most of their visits, as those systems would report them."""
-    import pandas as pd
-
-    links = pd.read_parquet(folder / "links.parquet")
-    rows = pd.read_parquet(folder / "records.parquet", columns=["record_key"])["record_key"]
-    place = pd.Series(rows.index, index=rows)
-    votes = links.assign(label=labels[place[links["record_key"]].to_numpy()])
-    votes = votes.groupby(["visitor_id", "label"], as_index=False)["weight"].sum()
-    votes = votes.sort_values(["visitor_id", "weight", "label"], ascending=[True, False, True])
-    return votes.drop_duplicates("visitor_id")[["visitor_id", "label"]]
+    return [*found, measures.measured(name, folder, labels, cost.cpu_seconds, cost.peak_mb)]
