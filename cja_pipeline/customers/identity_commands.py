@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import sys
+from pathlib import Path
 
 import click
 
@@ -126,38 +127,40 @@ def _needs_records(there: bool) -> None:
 @click.option("--persons", type=click.IntRange(500), default=100_000, show_default=True)
 @click.option("--seed", type=int, default=7, show_default=True)
 @click.option("--baselines/--no-baselines", default=True, show_default=True, help="Also measure the others.")
+@click.option(
+    "--public",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Measure on the labelled tables of this folder instead.",
+)
 @as_json_option
-def bench_identity(persons: int, seed: int, baselines: bool, as_json: bool) -> None:
+def bench_identity(persons: int, seed: int, baselines: bool, public: Path | None, as_json: bool) -> None:
     """How well and at what cost people are found, beside how others would find them.
 
-    A world of so many people, with the noise of `identity_noise.yml`, is made for it.
+    A world of so many people, with the noise of `identity_noise.yml`, is made for it. Exits with 1 if a bar
+    is missed. With --public the labelled tables of a folder are resolved, as `cja resolve` does.
     Example: cja bench identity --persons 20000
     """
     from cja_pipeline.console import print_json
+    from cja_pipeline.customers.identity.bench import report
+    from cja_pipeline.customers.identity.bench.bars import bars
+    from cja_pipeline.customers.identity.bench.public import measure_public
     from cja_pipeline.customers.identity.bench.run import run
 
+    if public is not None:
+        try:
+            measured = measure_public(public)
+        except ValueError as error:
+            click.secho(str(error), fg="red", err=True)
+            sys.exit(1)
+        if as_json:
+            print_json([{**vars(one), "quality": one.quality.as_dict()} for one in measured])
+        else:
+            report.show_public(measured)
+        return
     found = run(persons, seed, baselines=baselines)
+    judged = bars(found)
     if as_json:
-        print_json(found)
+        print_json({**found, "bars": [{**vars(bar), "met": bar.met} for bar in judged]})
     else:
-        _print(found)
-
-
-def _print(found: dict) -> None:  # type: ignore[type-arg]
-    from cja_pipeline.console import print_table, wide_console
-
-    console, world, ours = wide_console(), found["world"], dict(found["ours"])
-    columns = list(found["methods"][0])
-    rows = [
-        ["" if row[c] is None else f"{row[c]:.4f}" if isinstance(row[c], float) and c not in ("cpu_seconds",)
-         else row[c] for c in columns]
-        for row in found["methods"]
-    ]  # fmt: skip
-    title = (
-        f"{world['persons']:,} people, {world['records']:,} records, {world['cookies']:,} cookies, "
-        f"seed {world['seed']}"
-    )
-    print_table(console, [name.replace("_", " ") for name in columns], rows, title=title)
-    print_table(console, ["cja_pipeline", ""], [[k.replace("_", " "), str(v)] for k, v in ours.items()])
-    noise = [[key, str(value)] for key, value in world["noise"].items()]
-    print_table(console, ["the world's noise (assumed)", ""], noise)
+        report.show(found, judged)
+    sys.exit(0 if all(bar.met for bar in judged) else 1)

@@ -20,6 +20,7 @@ def linker(records: pa.Table, settings: Any) -> Linker:
     from splink import DuckDBAPI, Linker
 
     connection = duckdb.connect(config={"threads": THREADS})
+    connection.execute("SET enable_progress_bar = false")
     # insertion order costs memory and means nothing here
     connection.execute("SET preserve_insertion_order = false")
     return Linker(DuckDBAPI(connection).register(records), settings, log_level=None, validate_settings=False)
