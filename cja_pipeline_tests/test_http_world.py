@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import uvicorn
 import yaml
@@ -37,6 +38,14 @@ def vendors(small_world: Path) -> Iterator[str]:
     thread.join(timeout=10)
 
 
+def measured_anywhere(home: Path) -> dict[str, pd.DataFrame]:
+    """The tables of a night without what only a simulated shop can know: who is who in truth."""
+    found = tables(home)
+    quality = found["identity_quality"]
+    found["identity_quality"] = quality[~quality["measure"].str.startswith("true_")].reset_index(drop=True)
+    return found
+
+
 def test_http_and_mock_give_the_same_tables(
     night: Path, home: Path, vendors: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -56,4 +65,4 @@ def test_http_and_mock_give_the_same_tables(
     (home / "world").mkdir()
     shutil.copy(night / "world" / "manifest.json", home / "world" / "manifest.json")
     assert run_nights(START, START + dt.timedelta(days=DAYS - 1), reason="test")
-    assert_same(tables(night), tables(home))
+    assert_same(measured_anywhere(night), measured_anywhere(home))

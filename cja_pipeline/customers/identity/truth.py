@@ -21,7 +21,8 @@ def truth_folder(world: Path) -> Path | None:
     from cja_pipeline.sources.registry import load_sources
 
     folder = world / "truth"
-    return folder if folder.exists() and all(source.is_mock for source in load_sources().values()) else None
+    told = (folder / "identifiers.parquet").exists()
+    return folder if told and all(source.is_mock for source in load_sources().values()) else None
 
 
 def true_figures(wh: Warehouse, truth: Path) -> list[tuple[str, str, float | None, int]]:
