@@ -12,8 +12,12 @@ from urllib.parse import unquote, urlsplit
 
 from cja_pipeline.alerts.incidents import Incident
 from cja_pipeline.settings import Settings
+from cja_pipeline.sources.bodies import bounded
+from cja_pipeline.sources.credentials import guard_logs
+from cja_pipeline.sources.errors import Transient
 
-TIMEOUT_SECONDS = 10.0
+TIMEOUT_SECONDS = 10.0  # per read; the other side may trickle, so all together:
+PATIENCE_SECONDS = 30.0
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 
@@ -29,7 +33,7 @@ class Channel(Protocol):
         """What the book of incidents calls it."""
 
     def send(self, subject: str, began: list[Incident], over: list[Incident]) -> None:
-        """Deliver or raise ChannelError."""
+        """Deliver or raise ChannelError; callers use the function `send`, which has a time limit."""
 
 
 @dataclass(frozen=True)
@@ -48,11 +52,14 @@ class Webhook:
             "over": [_facts(one) for one in over],
         }
         try:
-            answer = httpx.post(self.url, json=content, timeout=TIMEOUT_SECONDS, follow_redirects=False)
-        except httpx.HTTPError as error:
+            target = httpx.URL(self.url)  # its path is what keeps strangers out, and httpx logs addresses
+            guard_logs(*(part.decode() for part in (target.raw_path, target.userinfo) if len(part) > 1))
+            with httpx.stream("POST", target, json=content, timeout=TIMEOUT_SECONDS) as answer:
+                good, status = answer.is_success, answer.status_code  # nobody reads what it says
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
             raise ChannelError(f"webhook: {type(error).__name__}") from None  # the URL may hold a secret
-        if not answer.is_success:
-            raise ChannelError(f"webhook: answered {answer.status_code}")
+        if not good:
+            raise ChannelError(f"webhook: answered {status}")
 
 
 @dataclass(frozen=True)
@@ -66,16 +73,18 @@ class Mail:
     name: str = "mail"
 
     def send(self, subject: str, began: list[Incident], over: list[Incident]) -> None:
-        message = EmailMessage()
-        message["Subject"] = subject
-        message["From"] = self.sender
-        message["To"] = ", ".join(self.recipients)
-        message["Date"] = formatdate()
-        message["Auto-Submitted"] = "auto-generated"
-        message.set_content(body(began, over))
         try:
+            message = EmailMessage()
+            message["Subject"] = subject
+            message["From"] = self.sender
+            message["To"] = ", ".join(self.recipients)
+            message["Date"] = formatdate()
+            message["Auto-Submitted"] = "auto-generated"
+            message.set_content(body(began, over))
             self._deliver(message)
-        except (OSError, smtplib.SMTPException) as error:
+        except ChannelError:
+            raise
+        except (OSError, smtplib.SMTPException, ValueError) as error:  # ValueError: a setting's characters
             raise ChannelError(f"mail: {type(error).__name__}") from None
 
     def _deliver(self, message: EmailMessage) -> None:
@@ -110,18 +119,43 @@ def channels(settings: Settings) -> list[Channel]:
     found: list[Channel] = []
     if settings.alert_webhook is not None:
         url = settings.alert_webhook.get_secret_value()
-        if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
+        if not is_url(url, "http", "https"):
             raise ChannelError("CJA_ALERT_WEBHOOK: expected a URL that begins with https:// or http://")
         found.append(Webhook(url))
     if settings.alert_smtp is not None:
         url = settings.alert_smtp.get_secret_value()
-        if urlsplit(url).scheme not in ("smtp", "smtps") or not urlsplit(url).hostname:
+        if not is_url(url, "smtp", "smtps"):
             raise ChannelError("CJA_ALERT_SMTP: expected smtp://user:password@host:587 or smtps://…")
         recipients = tuple(part.strip() for part in (settings.alert_to or "").split(",") if part.strip())
-        if not recipients or any("@" not in one or "\n" in one for one in recipients):
+        if not recipients or not all(is_address(one) for one in recipients):
             raise ChannelError("CJA_ALERT_TO: expected one or more addresses, joined by commas")
-        found.append(Mail(url, settings.alert_from or recipients[0], recipients))
+        sender = (settings.alert_from or recipients[0]).strip()
+        if not is_address(sender):
+            raise ChannelError("CJA_ALERT_FROM: expected one address")
+        found.append(Mail(url, sender, recipients))
     return found
+
+
+def is_url(text: str, *schemes: str) -> bool:
+    """Whether a setting has one of these schemes, a host, and a port that is a number if it has one."""
+    try:
+        place = urlsplit(text)
+        return place.scheme in schemes and bool(place.hostname) and place.port != 0
+    except ValueError:
+        return False
+
+
+def is_address(text: str) -> bool:
+    """Whether a setting is one address and nothing else: no line break that would begin another header."""
+    return "@" in text and text.isprintable()
+
+
+def send(channel: Channel, subject: str, began: list[Incident], over: list[Incident]) -> None:
+    """Deliver within `PATIENCE_SECONDS`, however slowly the other side answers, or raise ChannelError."""
+    try:
+        bounded(lambda: channel.send(subject, began, over), PATIENCE_SECONDS)
+    except Transient:
+        raise ChannelError(f"{channel.name}: not delivered within {PATIENCE_SECONDS:.0f} s") from None
 
 
 def body(began: list[Incident], over: list[Incident]) -> str:

@@ -7,6 +7,8 @@ import sys
 
 import click
 
+UNSET = "No channel is set: CJA_ALERT_WEBHOOK, or CJA_ALERT_SMTP with CJA_ALERT_TO."
+
 
 @click.group()
 def alerts() -> None:
@@ -35,7 +37,7 @@ def list_(as_json: bool) -> None:
     if as_json:
         print_json([asdict(one) for one in known])
     elif not known:
-        click.echo("No incident is open.")
+        click.echo("No incident is open." if get_settings().has_alerts else f"No incident is kept. {UNSET}")
     else:
         rows = [(one.kind, one.title, one.opened_at, one.over_at or "", ", ".join(one.told)) for one in known]
         print_table(Console(), ["Kind", "What", "Since (UTC)", "Over (UTC)", "Told"], rows)
@@ -48,7 +50,11 @@ def check() -> None:
     For a scheduler where `cja up` does not run. Example: cja alerts check
     """
     from cja_pipeline.alerts import BusyError, check_data, check_publication
+    from cja_pipeline.settings import get_settings
 
+    if not get_settings().has_alerts:
+        click.secho(f"{UNSET} Nothing was looked at.", fg="yellow", err=True)
+        return
     told = check_publication()
     try:
         told += check_data()
@@ -65,7 +71,7 @@ def test() -> None:
 
     Example: cja alerts test
     """
-    from cja_pipeline.alerts.channels import ChannelError, channels
+    from cja_pipeline.alerts.channels import ChannelError, channels, send
     from cja_pipeline.alerts.conditions import link
     from cja_pipeline.alerts.incidents import Incident
     from cja_pipeline.settings import get_settings
@@ -77,13 +83,12 @@ def test() -> None:
     worked = False
     try:
         for channel in channels(settings):
-            channel.send("cja_pipeline: test", [trial], [])
+            send(channel, "cja_pipeline: test", [trial], [])
             click.echo(f"{channel.name}: delivered")
             worked = True
     except ChannelError as error:
         click.secho(str(error), fg="red", err=True)
         sys.exit(1)
     if not worked:
-        words = "No channel is set: CJA_ALERT_WEBHOOK, or CJA_ALERT_SMTP with CJA_ALERT_TO."
-        click.secho(words, fg="red", err=True)
+        click.secho(UNSET, fg="red", err=True)
         sys.exit(1)

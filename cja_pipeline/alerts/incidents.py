@@ -13,6 +13,7 @@ from typing import Literal
 
 from cja_pipeline.journey_maps.atomic import write_atomically
 from cja_pipeline.journey_maps.redact import clean
+from cja_pipeline.sources.credentials import redact
 
 Kind = Literal["failure", "late", "stale", "check", "anomaly"]
 LENGTH = 200
@@ -60,11 +61,12 @@ class Book:
     def observe(self, found: Iterable[Condition], kinds: Collection[str], now: dt.datetime) -> None:
         """Open what is new and close what is gone; only of these kinds, the others were not looked at."""
         at = now.astimezone(dt.UTC).isoformat(timespec="seconds")
-        wrong = {condition.key: condition for condition in found}
+        # a figure may be of a campaign or a page that somebody put an e-mail address into
+        wrong = {redact(condition.key): condition for condition in found}
         for key, condition in wrong.items():
             known = self.incidents.get(key)
             if known is None or known.over_at is not None:
-                title = clean(condition.title, LENGTH)
+                title = clean(redact(condition.title), LENGTH)
                 self.incidents[key] = Incident(condition.kind, key, title, condition.link, at)
         for key, incident in self.incidents.items():
             if incident.kind in kinds and key not in wrong and incident.over_at is None:

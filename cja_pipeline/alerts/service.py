@@ -6,7 +6,7 @@ import datetime as dt
 import logging
 from collections.abc import Collection, Iterable, Sequence
 
-from cja_pipeline.alerts.channels import Channel, ChannelError, channels
+from cja_pipeline.alerts.channels import Channel, ChannelError, channels, send
 from cja_pipeline.alerts.conditions import of_data, of_publication, run_link
 from cja_pipeline.alerts.incidents import Condition, Incident, Kind, opened
 from cja_pipeline.settings import get_settings
@@ -90,7 +90,7 @@ def deliver(channel: Channel, began: list[Incident], over: list[Incident]) -> li
     if not began and not over:
         return []
     try:
-        channel.send(subject(began, over), began, over)
+        send(channel, subject(began, over), began, over)
     except ChannelError as error:
         log.warning("alert not delivered, it is tried again: %s", error)
         return []

@@ -10,6 +10,7 @@ import logging
 import os
 import re
 from pathlib import Path
+from typing import ClassVar
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from cja_pipeline.config import ConfigError
@@ -70,13 +71,16 @@ def without_secrets(url: str) -> str:
 class RedactingFilter(logging.Filter):
     """Removes credentials from records of the HTTP libraries, which log whole URLs."""
 
+    secrets: ClassVar[set[str]] = set()
+
     def filter(self, record: logging.LogRecord) -> bool:
-        record.msg, record.args = redact(record.getMessage()), None
+        record.msg, record.args = redact(record.getMessage(), tuple(self.secrets)), None
         return True
 
 
-def guard_logs() -> None:
-    """Attach the filter to the loggers of the HTTP libraries (once)."""
+def guard_logs(*secrets: str) -> None:
+    """Attach the filter to the loggers of the HTTP libraries (once); `secrets` are removed as well."""
+    RedactingFilter.secrets.update(secrets)
     for name in ("httpx", "httpcore.connection", "httpcore.http11", "httpcore.http2", "httpcore.proxy"):
         logger = logging.getLogger(name)
         if not any(isinstance(item, RedactingFilter) for item in logger.filters):

@@ -5,11 +5,13 @@ from __future__ import annotations
 import datetime as dt
 import json
 import logging
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from pydantic import SecretStr
 
 from cja_pipeline.alerts import BusyError, after_run, check_data, check_publication
 from cja_pipeline.alerts.channels import ChannelError, Mail, channels
@@ -18,7 +20,7 @@ from cja_pipeline.alerts.service import tell
 from cja_pipeline.cli import main
 from cja_pipeline.settings import get_settings
 from cja_pipeline.warehouse import Warehouse
-from cja_pipeline_tests.alerts.servers import MailServer, WebhookServer, running
+from cja_pipeline_tests.alerts.servers import MailServer, WebhookServer, certified, running
 from cja_pipeline_tests.journey_maps.small_shop import LAST, NOW, insert
 
 CANARY = "petra.canary@example.com"
@@ -104,7 +106,7 @@ def test_redirects_are_not_followed_and_secrets_not_logged(
     alerted: Path, hook: WebhookServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     hook.status, hook.location = 302, "http://169.254.169.254/latest/meta-data"
-    with caplog.at_level(logging.DEBUG, logger="cja_pipeline"):
+    with caplog.at_level(logging.DEBUG):  # of every library
         assert tell([odd()], ["stale"]) == []
     assert "302" in caplog.text
     assert "secret-token" not in caplog.text
@@ -123,10 +125,83 @@ def test_a_broken_book_does_not_stop_the_night(alerted: Path, hook: WebhookServe
     assert (alerted / FILE).stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.parametrize("name", ["CJA_ALERT_TO", "CJA_ALERT_FROM"])
+@pytest.mark.parametrize("end", ["\r\nBcc: thief@example.org", "\nSubject: other", "\x00"])
+def test_an_address_begins_no_header_of_its_own(
+    home: Path, post: MailServer, name: str, end: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ChannelError, match="mail: ValueError"):  # the library's own rule stands behind ours
+        Mail(post.url, "a@example.org\r\nBcc: thief@example.org", ("b@example.org",)).send("subject", [], [])
+    settings = get_settings().model_copy(
+        update={
+            "alert_smtp": SecretStr(post.url),
+            "alert_to": "a@example.org",
+            name[4:].lower(): f"b@c.org{end}",
+        }
+    )
+    with pytest.raises(ChannelError, match=name):
+        channels(settings)
+    assert post.received == []
+
+
+def test_no_value_of_the_data_begins_a_header(
+    home: Path, post: MailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An incident is named after a campaign or a page, whose name comes from outside."""
+    monkeypatch.setenv("CJA_ALERT_SMTP", post.url)
+    monkeypatch.setenv("CJA_ALERT_TO", "night@example.org")
+    get_settings.cache_clear()
+    hostile = f"Orders fell on /from/{CANARY}\r\nBcc: thief@example.org\n.\r\n\x1b]0;x\x07\u202e"
+    assert tell([Condition("anomaly", f"anomaly/{CANARY}", hostile, "http://x/")], ["anomaly"])
+    message = post.received[0]
+    assert message["Bcc"] is None
+    assert post.recipients == ["night@example.org"]
+    assert "thief" not in message.get_content().partition("NEW")[0]
+    assert message.get_content().count("NEW") == 1
+    told = message.as_string() + (home / FILE).read_text()
+    assert CANARY not in told
+    assert "\x1b" not in told
+    assert tell([Condition("anomaly", f"anomaly/{CANARY}", hostile, "http://x/")], ["anomaly"]) == []
+
+
+def test_a_channel_that_answers_without_end_is_left(
+    alerted: Path, hook: WebhookServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cja_pipeline.alerts.channels.PATIENCE_SECONDS", 0.3)
+    hook.pause = 0.02
+    began = time.monotonic()
+    assert tell([odd()], ["stale"]) == []
+    assert time.monotonic() - began < 5
+    hook.pause = 0.0
+    assert tell([odd()], ["stale"]) == ["Something is odd"]
+
+
+@pytest.mark.parametrize("implicit", [True, False], ids=["smtps", "starttls"])
+@pytest.mark.parametrize("trusted", [True, False])
+def test_mail_goes_to_another_machine_over_tls_that_somebody_vouches_for(
+    tmp_path: Path, implicit: bool, trusted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cja_pipeline.alerts.channels.LOOPBACK", set())  # so this is another machine
+    server = MailServer(certified(tmp_path), implicit=implicit)
+    if trusted:
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
+    with running(server):
+        mail = Mail(server.url.replace("://", "://user:pass@"), "a@example.org", ("b@example.org",))
+        if trusted:
+            mail.send("subject", [], [])
+        else:
+            with pytest.raises(ChannelError, match="SSLCertVerificationError"):
+                mail.send("subject", [], [])
+    assert server.encrypted == [True] * trusted
+    assert [message["Subject"] for message in server.received] == ["subject"] * trusted
+
+
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
         ("CJA_ALERT_WEBHOOK", "ftp://x/y", "CJA_ALERT_WEBHOOK"),
+        ("CJA_ALERT_WEBHOOK", "https://[::1", "CJA_ALERT_WEBHOOK"),
+        ("CJA_ALERT_SMTP", "smtp://mail.example.org:many", "CJA_ALERT_SMTP"),
         ("CJA_ALERT_SMTP", "mail.example.org", "CJA_ALERT_SMTP"),
         ("CJA_ALERT_SMTP", "smtp://mail.example.org", "CJA_ALERT_TO"),
     ],
@@ -234,6 +309,21 @@ def test_a_failed_night_is_told_with_its_run_and_is_over_with_the_next(
     assert titles(hook, "over")[-1] == ["nightly_refresh failed: web_events, contacts"]
 
 
+def test_links_lead_where_people_can_follow(
+    alerted: Path, hook: WebhookServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CJA_REPORT_BASE_URL", "https://cja.example.org/reports/")
+    get_settings.cache_clear()
+    fill(get_settings().warehouse_path, failed=True)
+    after_run("nightly_refresh", "run-1", ["contacts"])
+    links = [one["link"] for message in hook.received for one in message["began"]]
+    assert links == [
+        "https://cja.example.org/runs/run-1",
+        "https://cja.example.org/reports/latest/quality.html",
+    ]
+    assert all(link in json.dumps([message["text"] for message in hook.received]) for link in links)
+
+
 def test_a_page_that_nobody_renewed_is_told(alerted: Path, hook: WebhookServer) -> None:
     reports = get_settings().reports_dir
     assert check_publication(dt.datetime(2026, 11, 22, 9, tzinfo=dt.UTC)) == []  # nothing was ever published
@@ -271,3 +361,5 @@ def test_a_test_without_channels_says_which_settings_are_missing(home: Path) -> 
     found = CliRunner().invoke(main, ["alerts", "test"])
     assert found.exit_code == 1
     assert "CJA_ALERT_WEBHOOK" in found.output
+    for command in ("list", "check"):
+        assert "CJA_ALERT_WEBHOOK" in CliRunner().invoke(main, ["alerts", command]).output
