@@ -11,7 +11,7 @@ from rich.console import Console
 from cja_pipeline.config import shop
 from cja_pipeline.console import print_table, watching
 from cja_pipeline.settings import Settings
-from cja_pipeline.validated.summary import NEWEST
+from cja_pipeline.validated.summary import newest
 from cja_pipeline.warehouse import Warehouse
 
 
@@ -102,7 +102,7 @@ def print_summary(
 
 def latest_checks(warehouse: Warehouse) -> tuple[int, int, int]:
     """How many checks passed, warned and failed, by the run that checked each table last."""
-    rows = warehouse.sql(f"SELECT passed, severity FROM ({NEWEST})").fetchall()
+    rows = warehouse.sql(f"SELECT passed, severity FROM ({newest()})").fetchall()
     failed = sum(not passed and severity == "critical" for passed, severity in rows)
     warned = sum(not passed and severity != "critical" for passed, severity in rows)
     return len(rows) - failed - warned, warned, failed

@@ -142,7 +142,6 @@ def _agreement(found: "Agreement") -> dg.AssetCheckResult:
         passed=not found.differences,
         metadata={
             "tables_compared": found.tables,
-            "rows_compared": found.rows,
             "totals_compared": found.totals,
             "differences": "; ".join(found.differences) or "none",
         },

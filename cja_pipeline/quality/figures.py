@@ -10,7 +10,7 @@ from cja_pipeline.quality.waterfall import read_waterfall
 from cja_pipeline.validated.profile import Judged, judge
 from cja_pipeline.validated.streams import load_streams
 from cja_pipeline.validated.suites import load_suite
-from cja_pipeline.validated.summary import QualitySummary, quality_summary
+from cja_pipeline.validated.summary import AFTER_QUALITY_PAGE, QualitySummary, quality_summary
 from cja_pipeline.validated.usual_checks import volumes
 from cja_pipeline.validated.volume import Range
 from cja_pipeline.warehouse import Warehouse
@@ -56,13 +56,13 @@ class Figures:
     kept_out: list[dict[str, Any]] = field(default_factory=list)
     drift: list[dict[str, Any]] = field(default_factory=list)
     series: list[Series] = field(default_factory=list)
-    nights: list[tuple[str, dt.date]] = field(default_factory=list)
+    nights: list[dt.date] = field(default_factory=list)
     checks: list[dict[str, Any]] = field(default_factory=list)
 
 
 def read_figures(warehouse: Warehouse) -> Figures:
     """Read all figures; tables that are not there leave their part empty."""
-    figures = Figures(quality_summary(warehouse))
+    figures = Figures(quality_summary(warehouse, AFTER_QUALITY_PAGE))
     if warehouse.exists("quality.results"):
         figures.nights, figures.checks = _history(warehouse)
     if not warehouse.exists("quality.ledger"):
@@ -98,30 +98,34 @@ GROUP BY kind, field, table_name ORDER BY max(day) DESC, kind, table_name, field
 """
 
 
-def _history(warehouse: Warehouse) -> tuple[list[tuple[str, dt.date]], list[dict[str, Any]]]:
-    """The last nights (run, day) oldest first, and every check with its outcome in each of them."""
-    nights = [
-        (str(run), at.date())
-        for run, at in warehouse.sql(
-            "SELECT run_id, max(checked_at) AS newest FROM quality.results GROUP BY run_id "
-            f"ORDER BY newest DESC, run_id DESC LIMIT {NIGHTS_SHOWN}"
-        ).fetchall()
-    ][::-1]
-    places = {run: place for place, (run, _) in enumerate(nights)}
+HISTORY = """
+SELECT table_name, check_id, night, description, severity, passed, observed, expected, advice
+FROM quality.results WHERE night IS NOT NULL AND table_name NOT IN (SELECT unnest($later))
+QUALIFY row_number() OVER (PARTITION BY table_name, check_id, night ORDER BY checked_at DESC, run_id) = 1
+ORDER BY table_name, check_id, night
+"""
+
+
+def _history(warehouse: Warehouse) -> tuple[list[dt.date], list[dict[str, Any]]]:
+    """The last nights, oldest first, and every check with its outcome in each of them.
+
+    A night counts once, as its last run left it: how often it was tried is told by the run history.
+    """
+    rows = _dicts(warehouse, HISTORY, {"later": list(AFTER_QUALITY_PAGE)})
+    nights = sorted({row["night"] for row in rows})[-NIGHTS_SHOWN:]
+    places = {night: place for place, night in enumerate(nights)}
     found: dict[tuple[str, str], dict[str, Any]] = {}
-    for row in _dicts(
-        warehouse,
-        "SELECT table_name, check_id, run_id, description, severity, passed, observed, expected, advice, "
-        "share_failed FROM quality.results ORDER BY checked_at, run_id, table_name, check_id",
-    ):
-        check = found.setdefault(
-            (row["table_name"], row["check_id"]), {"states": [ABSENT] * len(nights), "shares": []}
-        )
+    for row in rows:
+        check = found.setdefault((row["table_name"], row["check_id"]), {"states": [ABSENT] * len(nights)})
         state = PASSED if row["passed"] else FAILED if row["severity"] == "critical" else WARNED
-        if row["run_id"] in places:
-            check["states"][places[row["run_id"]]] = state
+        if row["night"] in places:
+            check["states"][places[row["night"]]] = state
         check |= row | {"state": state}
-    return nights, [found[key] for key in sorted(found)]
+    last: dict[str, dt.date] = {}
+    for check in found.values():
+        last[check["table_name"]] = max(check["night"], last.get(check["table_name"], check["night"]))
+    # a check that its table no longer declares has nothing to say about this night
+    return nights, [check for check in found.values() if check["night"] == last[check["table_name"]]]
 
 
 def _streams(warehouse: Warehouse) -> list[dict[str, Any]]:
@@ -195,7 +199,7 @@ def _watched(table: str, monitors: dict[str, Any], judged: list[Judged]) -> list
     return list(found.values())
 
 
-def _dicts(warehouse: Warehouse, query: str) -> list[dict[str, Any]]:
-    result = warehouse.sql(query)
+def _dicts(warehouse: Warehouse, query: str, params: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+    result = warehouse.sql(query, params)
     names = [column[0] for column in result.description or []]
     return [dict(zip(names, row, strict=True)) for row in result.fetchall()]

@@ -209,7 +209,7 @@ def _nights(figures: Figures, words: Labels) -> dict[str, Any] | None:
     groups: dict[str, list[dict[str, Any]]] = {}
     for check in figures.checks:
         groups.setdefault(short(check["table_name"]), []).append(check)
-    dates = [day for _, day in figures.nights]
+    dates = figures.nights
     return {
         "span": words.formats.dates(dates[0], dates[-1], short=True),
         "count": words.count("quality.nights", len(dates), words.formats.number(len(dates))),

@@ -16,6 +16,7 @@ from cja_pipeline.quality.page import render_quality, verdict
 from cja_pipeline.quality.published import Agreement
 from cja_pipeline.quality.waterfall import build_waterfall
 from cja_pipeline.settings import Settings
+from cja_pipeline.validated.summary import AFTER_QUALITY_PAGE
 from cja_pipeline.warehouse import Warehouse
 
 PAGE = "quality.html"
@@ -63,5 +64,5 @@ def write_quality_page(
 
 def _health(warehouse: Warehouse) -> Map:
     rows = Rows()
-    health(shop_context(warehouse), rows)
+    health(shop_context(warehouse), rows, AFTER_QUALITY_PAGE)
     return read_map(rows.frame())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from typing import Any
 
 from cja_pipeline.warehouse import Warehouse
@@ -31,6 +31,7 @@ class Outcome:
     share_failed: float | None = None
     error: str | None = None
     advice: str = ""
+    night: dt.date | None = None
 
     @property
     def blocking(self) -> bool:
@@ -62,12 +63,15 @@ def now() -> dt.datetime:
 
 
 def store(warehouse: Warehouse, table: str, run_id: str, outcomes: Sequence[Outcome]) -> None:
-    """Replace the results of this table in this run."""
+    """Replace the results of this table in this run, and note the night that they are about."""
+    night = None
+    if warehouse.exists("quality.ledger"):
+        night = warehouse.scalar("SELECT max(day) FROM quality.ledger")
     with warehouse.transaction():
         warehouse.ensure(RESULTS)
         warehouse.execute(f"DELETE FROM {RESULTS} WHERE run_id = ? AND table_name = ?", [run_id, table])
         if outcomes:
-            rows = [astuple(outcome) for outcome in outcomes]
+            rows = [astuple(replace(outcome, night=night)) for outcome in outcomes]
             row = "(" + ", ".join("?" * len(rows[0])) + ")"
             warehouse.execute(
                 f"INSERT INTO {RESULTS} VALUES {', '.join([row] * len(rows))}",

@@ -11,13 +11,19 @@ from typing import Any
 from cja_pipeline.validated.load import LoadReport, load
 from cja_pipeline.warehouse import Warehouse
 
-# the results of the run that checked a table last: a check that is no longer declared does not linger
-NEWEST = """
-SELECT * FROM (
-  SELECT *, max_by(run_id, checked_at) OVER (PARTITION BY table_name) AS newest_run
-  FROM quality.results
-) AS ranked WHERE run_id = newest_run
-"""
+# steps that follow a page: it cannot know what their checks find tonight, so it leaves them out
+AFTER_MAP = ("published", "privacy")
+AFTER_QUALITY_PAGE = ("privacy",)
+
+
+def newest(without: Sequence[str] = ()) -> str:
+    """Query of the results of the run that checked a table last (a check that is no longer declared does not
+    linger), but for those of the steps `without`."""
+    names = ", ".join(f"'{name}'" for name in without) or "''"
+    return (
+        "SELECT * FROM (SELECT *, max_by(run_id, checked_at) OVER (PARTITION BY table_name) AS newest_run "
+        f"FROM quality.results WHERE table_name NOT IN ({names})) AS ranked WHERE run_id = newest_run"
+    )
 
 
 @dataclass
@@ -44,20 +50,24 @@ class QualitySummary:
         return self.failures > 0
 
 
-def quality_summary(warehouse: Warehouse) -> QualitySummary:
-    """Sum up the quality tables; empty where nothing was checked or loaded yet."""
-    summary = QualitySummary()
+def quality_summary(warehouse: Warehouse, without: Sequence[str] = ()) -> QualitySummary:
+    """Sum up the quality tables; empty where nothing was checked or loaded yet.
+
+    Args:
+        without: steps whose own checks are left out, because the page that asks is drawn before them.
+    """
+    summary, results = QualitySummary(), newest(without)
     if warehouse.exists("quality.results"):
         counts = warehouse.sql(
             "SELECT count(*), count(*) FILTER (passed), "
             "count(*) FILTER (NOT passed AND severity <> 'critical'), "
-            f"count(*) FILTER (NOT passed AND severity = 'critical'), max(checked_at) FROM ({NEWEST})"
+            f"count(*) FILTER (NOT passed AND severity = 'critical'), max(checked_at) FROM ({results})"
         ).fetchall()[0]
         summary.checks, summary.passed, summary.warnings, summary.failures, summary.checked_at = counts
         summary.failed = _dicts(
             warehouse,
             "SELECT table_name, check_id, severity, description, observed, expected, advice, error "
-            f"FROM ({NEWEST}) WHERE NOT passed "
+            f"FROM ({results}) WHERE NOT passed "
             "ORDER BY CASE severity WHEN 'critical' THEN 0 WHEN 'warning' THEN 1 ELSE 2 END, "
             "table_name, check_id",
         )

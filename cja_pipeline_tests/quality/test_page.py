@@ -11,10 +11,12 @@ import pytest
 from cja_pipeline.journey_maps.labels import load_labels
 from cja_pipeline.journey_maps.rows import Map, Rows, read_map
 from cja_pipeline.quality.drawings import course, day_states, strip, waterfall
-from cja_pipeline.quality.figures import ABSENT, FAILED, PASSED, WARNED, Figures, Series
+from cja_pipeline.quality.figures import ABSENT, FAILED, PASSED, WARNED, Figures, Series, read_figures
 from cja_pipeline.quality.page import render_quality
 from cja_pipeline.quality.waterfall import with_rests
-from cja_pipeline.validated.summary import QualitySummary
+from cja_pipeline.validated.outcomes import Outcome, store
+from cja_pipeline.validated.summary import QualitySummary, quality_summary
+from cja_pipeline.warehouse import Warehouse
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>\u202e"
 DAY = dt.date(2026, 3, 31)
@@ -61,8 +63,8 @@ def figures(text: str = "a text", nights: int = 3) -> Figures:
         [WEB | kept | {"days": [DAY], "counts": [2]}],
         [news | {"records": 5, "detail": text}],
         [series],
-        [(f"run{night}", DAY) for night in range(nights)],
-        [check | {"state": WARNED, "states": [PASSED, WARNED, WARNED][:nights], "shares": []}],
+        days[:nights],
+        [check | {"state": WARNED, "states": [PASSED, WARNED, WARNED][:nights]}],
     )
 
 
@@ -113,6 +115,33 @@ def test_what_is_wrong_stands_first() -> None:
 def test_every_drawing_has_its_table() -> None:
     page = render_quality(figures(), health())
     assert page.count('<details class="twin">') == 6
+
+
+def test_a_night_counts_once_however_often_it_was_tried(warehouse: Warehouse) -> None:
+    """The last run of a night speaks for it; steps after the page and checks of old are no part of it."""
+    for name in ("quality.ledger", "quality.quarantine_summary", "quality.drift", "quality.profile"):
+        warehouse.ensure(name)
+    first, second = DAY, DAY + dt.timedelta(days=1)
+    for night, run, table, found in [
+        (first, "a", "t", {"seen": True, "of_old": False}),
+        (second, "b", "t", {"seen": False}),  # killed afterwards
+        (second, "c", "t", {"seen": True}),
+        (second, "c", "privacy", {"nothing_left": False}),
+    ]:
+        warehouse.execute("DELETE FROM quality.ledger")
+        warehouse.execute("INSERT INTO quality.ledger BY NAME SELECT ?::DATE AS day", [night])
+        at = dt.datetime(2026, 4, 2, ord(run) - ord("a"))  # noqa: DTZ001  (naive UTC)
+        store(
+            warehouse,
+            table,
+            run,
+            [Outcome(run, at, table, code, "", "critical", "", ok, "", "") for code, ok in found.items()],
+        )
+    drawn = read_figures(warehouse)
+    assert drawn.nights == [first, second]
+    assert [(one["check_id"], one["states"]) for one in drawn.checks] == [("seen", [PASSED, PASSED])]
+    assert drawn.summary.failures == 0
+    assert quality_summary(warehouse).failures == 1
 
 
 def test_waterfall_bars_are_to_scale() -> None:

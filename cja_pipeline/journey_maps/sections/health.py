@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
 from cja_pipeline.journey_maps.rows import Rows
 from cja_pipeline.journey_maps.sections.context import Context, number
-from cja_pipeline.validated.summary import NEWEST
+from cja_pipeline.validated.summary import AFTER_MAP, newest
 
-CHECKS = f"""
+CHECKS = """
     SELECT
         count(*) AS checks,
         count(*) FILTER (WHERE passed) AS passed,
         count(*) FILTER (WHERE NOT passed AND severity <> 'critical') AS warnings,
         count(*) FILTER (WHERE NOT passed AND severity = 'critical') AS failures
-    FROM ({NEWEST}) AS newest
+    FROM ({results}) AS newest
 """
 # what was offered is either valid at the end or was held back for a reason on the way
 RECORDS = """
@@ -41,16 +42,16 @@ SOURCES = """
 """
 
 
-def health(context: Context, rows: Rows) -> None:
+def health(context: Context, rows: Rows, later: Sequence[str] = AFTER_MAP) -> None:
     """Rows `refreshed`, `sources`, `checks`, `records`, `quarantine`, the note `limit/consent`; a banner
-    where something is wrong."""
+    where something is wrong. Checks of the steps `later` than the page are no part of it."""
     banners: list[str] = []
     refreshed = context.run.get("as_of")
     if context.has("quality.ledger"):
         refreshed = _sources(context, rows, banners) or refreshed
         _records(context, rows, banners)
     if context.has("quality.results"):
-        _checks(context, rows, banners)
+        _checks(context, rows, banners, later)
     if context.has("customers.consent_excluded"):
         _consent(context, rows)
     if isinstance(refreshed, dt.datetime):
@@ -100,8 +101,9 @@ def _consent(context: Context, rows: Rows) -> None:
         rows.add("note", "limit/consent", value=excluded, share=share, text=text)
 
 
-def _checks(context: Context, rows: Rows, banners: list[str]) -> None:
-    checks, passed, warnings, failures = context.wh.sql(CHECKS).fetchone() or (0, 0, 0, 0)
+def _checks(context: Context, rows: Rows, banners: list[str], later: Sequence[str]) -> None:
+    query = CHECKS.format(results=newest(later))
+    checks, passed, warnings, failures = context.wh.sql(query).fetchone() or (0, 0, 0, 0)
     if not checks:
         return
     rows.add(
