@@ -33,6 +33,8 @@ PARQUET_WORDS = {
 ALIKE = 0.6  # names of a missing and an unknown field that are this similar are taken for a renaming
 PLAIN_NAME = re.compile(r"^[A-Za-z][A-Za-z0-9_ .-]{0,39}$")  # what may be told of an unknown value
 LONG_NUMBER = re.compile(r"\d{5}")
+PLAIN_FIELD = re.compile(r"^[\w$][\w$ .:/\[\]-]*$", re.ASCII)
+NOT_SHOWN = "(a name that is not shown)"
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,12 @@ def _renamed(findings: Sequence[Finding]) -> Iterator[Finding]:
             yield Finding(lost.day, "renamed", f"{lost.field} to {new}"[:FIELD_LENGTH], detail, lost.records)
 
 
+def shown(name: str) -> str:
+    """The name of an undeclared field as it may be told. Names come from outside too: one that could be an
+    address or a number of somebody, or holds characters that no field needs, is not."""
+    return name if PLAIN_FIELD.match(name) and not LONG_NUMBER.search(name) else NOT_SHOWN
+
+
 def _by_day(samples: Sequence[Lines]) -> dict[dt.date, list[Lines]]:
     grouped: dict[dt.date, list[Lines]] = defaultdict(list)
     for lines in samples:
@@ -181,7 +189,7 @@ class _Sample:
             path = f"{above}.{key}" if above else key
             if key not in tree:
                 if not self._ignored(path):
-                    self.unknown[path] += 1
+                    self.unknown[f"{above}.{shown(key)}" if above else shown(key)] += 1
                 continue
             self.seen[path] += 1
             child = tree[key]
@@ -203,7 +211,7 @@ class _Sample:
             self._walk(items[0], member, f"{path}[]")
         if names is not None and names.field == path:
             keys = {str(item.get("key")) for item in items if isinstance(item, dict)}
-            self.unknown.update(f"{path}.{key}" for key in sorted(keys - set(names.known)))
+            self.unknown.update(f"{path}.{shown(key)}" for key in sorted(keys - set(names.known)))
 
     def _ignored(self, path: str) -> bool:
         bare = path.replace("[]", "")

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cja_pipeline.validated.drift import shown
 from cja_pipeline.validated.landed import File
 from cja_pipeline.validated.rules import literal, name
 from cja_pipeline.validated.streams import LIST, Stream, Tree
@@ -130,7 +131,7 @@ def unknown_fields(schema: pa.Schema, stream: Stream) -> list[str]:
 def schema_notes(schema: pa.Schema, stream: Stream) -> list[tuple[str, str]]:
     """What differs from the declared fields: (kind, field) with kind unknown, missing or retyped. Fields with
     a declared type are in every file; the others may be absent where nothing uses them."""
-    notes = [("unknown", field) for field in unknown_fields(schema, stream)]
+    notes = [("unknown", shown(field)) for field in unknown_fields(schema, stream)]
     for field, declared in stream.parquet_types.items():
         kind = _kind_of(schema, field.replace("[]", ".[]").split("."))
         if kind is None:

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 import duckdb
 
 from cja_pipeline.tables import Table
+from cja_pipeline.validated.drift import shown
 from cja_pipeline.validated.landed import Day, File
 from cja_pipeline.validated.lines import Lines, Lost, read_lines, why_malformed
 from cja_pipeline.validated.raw import (
@@ -144,7 +145,7 @@ class Stage:
         rows = self.warehouse.sql(parquet_names(list(some.values()), self.stream)).fetchall()
         known = set(self.stream.names.known)
         for day, name_, _ in sorted(row for row in rows if row[1] is not None and row[1] not in known):
-            self.notes.append((some[day], "unknown", f"{self.stream.names.field}.{name_}"[:120]))
+            self.notes.append((some[day], "unknown", f"{self.stream.names.field}.{shown(name_)}"[:120]))
 
     def _verify(self, file: File) -> None:
         from cja_pipeline.sources.manifest import sha256_of

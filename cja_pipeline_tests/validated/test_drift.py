@@ -6,6 +6,8 @@ import datetime as dt
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from cja_pipeline.validated.load import load
@@ -46,6 +48,36 @@ def test_renamed_new_and_retyped_fields(warehouse: Warehouse, landing: Path) -> 
     ]
     hint = warehouse.scalar("SELECT detail FROM quality.drift WHERE kind = 'missing'")
     assert "unknown fields: properties.phone_number" in hint or "properties.shoe_size" in hint
+
+
+HOSTILE_NAMES = [
+    "petra.canary@example.com", "+49 170 5550123", "x\x1b]0;owned\x07", "<img src=x>", "a\nb", "\u202ea",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HOSTILE_NAMES)
+def test_a_name_that_could_be_of_a_person_is_not_told(
+    name: str, warehouse: Warehouse, landing: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    v.land_lines(landing, "hubspot/contacts", [v.contact("1", **{name: "x"})])
+    v.land_lines(landing, "ga4/events", [v.as_export_json(v.ga4(1, params={name: "x"})) | {name: 1}])
+    v.land_parquet(landing, [v.ga4(1, params={name: "x"})], tmp_path, day=v.DAY + dt.timedelta(days=1))
+    made = tmp_path / "made.parquet"
+    pq.write_table(pq.read_table(made).append_column(name, pa.array([1])), made)
+    v.land(
+        landing, "ga4/events", {"part-000.parquet": made.read_bytes()}, {"part-000.parquet": 1},
+        day=v.DAY + dt.timedelta(days=2),
+    )  # fmt: skip
+    told = [load(warehouse, table, landing, None, "run").problems for table in ("contacts", "web_events")]
+    found = drift(warehouse)
+    assert ("unknown", "properties.(a name that is not shown)") in found
+    assert ("unknown", "(a name that is not shown)") in found
+    assert ("unknown", "event_params.(a name that is not shown)") in found
+    assert "petra" not in str(found)
+    everything = warehouse.sql("SELECT * FROM quality.drift").fetchall()
+    for text in (str(everything), str(told), caplog.text):
+        assert name not in text
+        assert repr(name)[1:-1] not in text
 
 
 def test_missing_required_field_of_a_json_stream(warehouse: Warehouse, landing: Path) -> None:
