@@ -64,6 +64,8 @@ def quality(as_json: bool) -> None:
 
 
 def _tell_quality(summary: QualitySummary) -> None:
+    from cja_pipeline.console import plain
+
     if not summary.checked_at:
         click.echo("Nothing was checked yet.")
         return
@@ -78,7 +80,8 @@ def _tell_quality(summary: QualitySummary) -> None:
         click.secho(f"{row['table_name']} {row['check_id']}", bold=True, nl=False)
         click.echo(f"  {row['description']}")
         for name in ("observed", "expected"):
-            click.echo(f"        {name}: {row[name] if name != 'observed' else row['error'] or row[name]}")
+            value = row[name] if name != "observed" else row["error"] or row[name]
+            click.echo(f"        {name}: {plain(value)}")
         click.echo(f"        to do:    {row['advice']}")
     click.echo()
     _print(["source", "newest_day", "as_of", "offered", "valid"], summary.sources)
@@ -115,7 +118,7 @@ def quarantine_show(table: str, rule: str | None, limit: int, payload: bool, as_
 
     Example: cja quarantine show web_events --rule missing_time
     """
-    from cja_pipeline.console import print_json
+    from cja_pipeline.console import plain, print_json
     from cja_pipeline.validated.summary import quarantine_rows
 
     name = _loaded_table(table)
@@ -127,10 +130,10 @@ def quarantine_show(table: str, rule: str | None, limit: int, payload: bool, as_
         return
     for row in rows:
         where = f"{row['source_file']} line {row['source_row']}" if row["source_row"] else row["source_file"]
-        click.secho(f"{row['day']}  {where}", bold=True)
-        click.echo(f"    {row['rules'].replace(';', ', ')}: {row['reason']}")
+        click.secho(f"{row['day']}  {plain(where)}", bold=True)
+        click.echo(plain(f"    {row['rules'].replace(';', ', ')}: {row['reason']}"))
         if payload:
-            click.echo(f"    {row['payload']}")
+            click.echo(plain(f"    {row['payload']}"))
 
 
 @quarantine.command("replay")
@@ -228,7 +231,7 @@ def explain_kpi_command(kpi: str, day: dt.datetime | None, grain: str, slice_: s
 
     Example: cja explain kpi conversion_rate --grain rolling_28d --slice device=mobile
     """
-    from cja_pipeline.console import print_json
+    from cja_pipeline.console import plain, print_json
     from cja_pipeline.kpis.explain import explain_kpi
 
     dimension, _, value = slice_.partition("=")
@@ -244,7 +247,7 @@ def explain_kpi_command(kpi: str, day: dt.datetime | None, grain: str, slice_: s
     for title, found in (("Definition", receipt.definition), ("Published", receipt.published)):
         click.secho(title, bold=True)
         for key, one in found.items():
-            click.echo(f"  {key:16} {one}")
+            click.echo(f"  {key:16} {plain(one)}")
     click.secho("Inputs", bold=True)
     for table in receipt.tables:
         click.echo("  " + ", ".join(f"{key} {one}" for key, one in table.items()))

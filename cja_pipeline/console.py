@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
+import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 PROGRESS = "cja_pipeline.progress"
 
@@ -25,7 +27,8 @@ class _Lines(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         found = getattr(record, "record", None)
         if found is None:
-            self.console.print(record.getMessage(), style="red" if record.levelno >= logging.ERROR else None)
+            style = "red" if record.levelno >= logging.ERROR else ""  # a vendor's words: no markup
+            self.console.print(Text(plain(record.getMessage()), style))
             return
         self.records.append(found)
         notes = [f"{found['checks']} checks"] if found["checks"] else []
@@ -74,8 +77,19 @@ def print_table(
     for index, column in enumerate(columns):
         table.add_column(column, justify="right" if index else "left", overflow="fold")
     for row in rows:
-        table.add_row(*("" if value is None else str(value) for value in row))
+        table.add_row(*(Text("" if value is None else plain(value)) for value in row))
     console.print(table, soft_wrap=True)
+
+
+def plain(value: object) -> str:
+    """Text from outside as a terminal may show it: characters that move the cursor, set a title, write to the
+    clipboard or turn the direction of reading are spelled out."""
+    return "".join(
+        char.encode("unicode_escape").decode()
+        if char != "\n" and unicodedata.category(char) in {"Cc", "Cf", "Cs"}
+        else char
+        for char in str(value)
+    )
 
 
 def print_json(value: Any) -> None:

@@ -23,7 +23,7 @@ def explain_customer_command(customer_id: str, show_values: bool, as_json: bool)
 
     Example: cja explain customer c1d0f5c7a9b3e2d4f6a8
     """
-    from cja_pipeline.console import print_json
+    from cja_pipeline.console import plain, print_json
     from cja_pipeline.customers.identity.explain import explain_customer
 
     with open_warehouse() as warehouse:
@@ -35,13 +35,14 @@ def explain_customer_command(customer_id: str, show_values: bool, as_json: bool)
         print_json(story.as_dict())
         return
     for key, value in story.customer.items():
-        click.echo(f"{key:18} {value}")
+        click.echo(f"{key:18} {plain(value)}")
     click.secho("\nRecords", bold=True)
     for row in story.records:
         seen, since = _short(row["first_seen_at"]), _short(row["since"])
-        click.echo(f"{row['record']}  ({row['source']}, first seen {seen}, this customer's since {since})")
+        record = plain(row["record"])
+        click.echo(f"{record}  ({row['source']}, first seen {seen}, this customer's since {since})")
         for tie in row["tied_by"]:
-            click.echo(f"    {tie}")
+            click.echo(f"    {plain(tie)}")
     _table("Links that were not made", story.refused, "No link was refused.")
     _table("Golden record" + ("" if show_values else " (masked; --show-values)"), story.golden, "No values.")
     _table("History", story.history, "Never merged or split.")
