@@ -13,21 +13,19 @@ from cja_pipeline.journey_maps.page import palette
 from cja_pipeline.journey_maps.page.head import banners, health_lines
 from cja_pipeline.journey_maps.page.render import POLICY, emphasised
 from cja_pipeline.journey_maps.page.render import TEMPLATES as MAP_TEMPLATES
-from cja_pipeline.journey_maps.redact import clean
 from cja_pipeline.journey_maps.rows import Map
 from cja_pipeline.quality import drawings
 from cja_pipeline.quality.books import books, by_table, headline_counts, money_steps
-from cja_pipeline.quality.figures import DAYS_SHOWN, FAILED, PASSED, WARNED, Figures, Series
+from cja_pipeline.quality.figures import DAYS_SHOWN, FAILED, WARNED, Figures, Series
+from cja_pipeline.quality.nights import nights
+from cja_pipeline.quality.texts import short, text
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 TEMPLATES = Path(__file__).parent / "templates"
 MOST = {"attention": 10, "kept_out": 10, "drift": 12, "series": 20}
-LEAST_NIGHTS = 14  # a strip of nights has room for so many, however few there were
-ICONS = {PASSED: "check", WARNED: "warn", FAILED: "cross"}
 KINDS = ("rows", "share", "index")
-LIMIT = 200  # characters of any text that comes from a table
 
 
 def render_quality(figures: Figures, health: Map, language: str | None = None) -> str:
@@ -76,7 +74,7 @@ def _context(figures: Figures, health: Map, words: Labels) -> dict[str, Any]:
         "kept_out": _kept_out(figures, words),
         "drift": _drift(figures, words),
         "series": _series(figures, words),
-        "nights": _nights(figures, words),
+        "nights": nights(figures, words),
     }
 
 
@@ -202,61 +200,8 @@ def _figure(series: Series, words: Labels) -> Any:
     return lambda value: words.formats.number(value, 2)
 
 
-def _nights(figures: Figures, words: Labels) -> dict[str, Any] | None:
-    """Every check by table, with its state in the last nights."""
-    if not figures.checks:
-        return None
-    groups: dict[str, list[dict[str, Any]]] = {}
-    for check in figures.checks:
-        groups.setdefault(short(check["table_name"]), []).append(check)
-    dates = figures.nights
-    return {
-        "span": words.formats.dates(dates[0], dates[-1], short=True),
-        "count": words.count("quality.nights", len(dates), words.formats.number(len(dates))),
-        "groups": [_group(name, checks, words) for name, checks in groups.items()],
-    }
-
-
-def _group(name: str, checks: list[dict[str, Any]], words: Labels) -> dict[str, Any]:
-    worst = [_worst(list(states)) for states in zip(*(check["states"] for check in checks), strict=True)]
-    failing = [check for check in checks if check["state"] != PASSED]
-    return {
-        "name": name,
-        "state": FAILED if any(c["state"] == FAILED for c in checks) else WARNED if failing else PASSED,
-        "checks": words.count("quality.checks", len(checks), words.formats.number(len(checks))),
-        "failing": words.count("quality.not_passed", len(failing), words.formats.number(len(failing))),
-        "strip": drawings.strip(worst, LEAST_NIGHTS),
-        "rows": [
-            {
-                "icon": ICONS[check["state"]],
-                "state": check["state"],
-                "word": words(f"quality.{check['state']}"),
-                "what": text(check["description"]),
-                "check": text(check["check_id"]),
-                "seen": text(check["observed"] or ""),
-                "strip": drawings.strip(check["states"], LEAST_NIGHTS),
-            }
-            for check in checks
-        ],
-    }
-
-
-def _worst(states: list[str]) -> str:
-    return next((state for state in (FAILED, WARNED, PASSED) if state in states), "absent")
-
-
 def _twin(words: Labels, heads: tuple[str, ...], rows: list[list[str]]) -> dict[str, Any]:
     return {"heads": [words(f"quality.{head}") for head in heads], "rows": rows}
-
-
-def short(table: str) -> str:
-    """A table's name for people: without the room."""
-    return clean(str(table), LIMIT).rpartition(".")[2].replace("_", " ")
-
-
-def text(value: object, limit: int = LIMIT) -> str:
-    """A text of a table, cleaned and bounded."""
-    return clean(str(value), limit)
 
 
 @lru_cache(maxsize=1)
