@@ -115,6 +115,19 @@ def test_key_is_hmac_over_the_digest() -> None:
     assert "hunter2" not in repr(Keyring(b"hunter2"))
 
 
+@pytest.mark.parametrize("secret", [b"secret", b"s" * 64, b"a secret longer than one block of the hash " * 3])
+def test_the_warehouse_makes_the_same_keys(secret: bytes) -> None:
+    import duckdb
+
+    keyring = Keyring(secret)
+    hashed, pads = keyring.sql("kind", "sha256(value)")
+    assert secret.decode() not in hashed
+    values = ["anna@web.de", "jörg@müller.de", ""]
+    for value in values:
+        row = duckdb.execute(f"SELECT {hashed} FROM (SELECT 'email' AS kind, ? AS value)", [*pads, value])
+        assert row.fetchall() == [(keyring.of("email", value),)]
+
+
 @pytest.mark.parametrize(
     ("a", "b", "expected"),
     [

@@ -41,11 +41,9 @@ class People:
         family, families = pd.factorize(last)
         both = np.where(given < 0, -1, given * (len(families) + 1) + family + 1)
         name, kept = pd.factorize(np.where(both < 0, np.nan, both))
-        whole = kept.astype("int64")
-        names = [
-            (str(spelled[code // (len(families) + 1)]), _family(families, code % (len(families) + 1)))
-            for code in whole.tolist()
-        ]
+        given_of, family_of = spelled.tolist(), [None, *families.tolist()]
+        codes = (divmod(code, len(family_of)) for code in kept.astype("int64").tolist())
+        names = [(given_of[first], family_of[second]) for first, second in codes]
         birth, births = pd.factorize(nodes["born"])
         return cls(crm, name, birth, names, [str(value) for value in births], book)
 
@@ -81,10 +79,6 @@ class People:
                 if any(differ(a, b) for place, a in enumerate(part) for b in part[place + 1 :]):
                     torn.add(numbers[start])
         return np.array(sorted(torn), dtype=np.int64)
-
-
-def _family(families: pd.Index, code: int) -> str | None:
-    return str(families[code - 1]) if code else None
 
 
 @dataclass

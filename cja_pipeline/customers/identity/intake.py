@@ -11,7 +11,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from cja_pipeline.customers.config import Identity
-from cja_pipeline.customers.identity.keys import Keyring, sha256_hex
+from cja_pipeline.customers.identity.keys import Keyring
 from cja_pipeline.customers.identity.normalise import Normaliser, digits_of_date, fold, text
 from cja_pipeline.warehouse import Warehouse
 
@@ -59,7 +59,7 @@ class Intake:
         wh.execute(
             f"CREATE OR REPLACE TEMP TABLE received AS SELECT {', '.join(RECORD_COLUMNS)} FROM ({select})"
         )
-        self._lookup("crm_roots", self._crm_roots(), ("crm_id", "root"))
+        self._fill("crm_roots", _table(self._crm_roots(), ("crm_id", "root")))
         content = ", ".join(f"r.{column}" for column in RECORD_COLUMNS if column != "merged_crm_ids")
         wh.execute(
             f"CREATE OR REPLACE TEMP TABLE incoming AS SELECT {NODE} AS node, r.*, "
@@ -103,21 +103,16 @@ class Intake:
             wh.execute(f"DROP TABLE {name}")
 
     def _lookups(self) -> None:
-        """Canonical form of each distinct value, as small tables."""
-        of, keyring = self._normaliser, self._keyring
+        """Canonical form of each distinct value, as small tables; keys of identifiers."""
+        of = self._normaliser
 
-        def mail(value: str) -> tuple[str | None, str | None, str | None]:
+        def mail(value: str) -> tuple[str | None, str | None]:
             found = of.email(value)
-            if found is None:
-                return None, None, None
-            key = keyring.of("email", found)
-            spelled = of.as_hashed_by_vendors(value)
-            alias = None if spelled in (None, found) else keyring.of_hash("email", sha256_hex(str(spelled)))
-            return found, key, alias
+            spelled = of.as_hashed_by_vendors(value) if found else None
+            return found, None if spelled == found else spelled
 
         def digest(value: str) -> tuple[str | None]:
-            found = of.email_digest(value)
-            return (None if found is None else keyring.of_hash("email", found),)
+            return (of.email_digest(value),)
 
         def date(value: str) -> tuple[str | None, str | None, str | None]:
             born = of.birth_date(value)
@@ -135,28 +130,41 @@ class Intake:
             return ((fold(found) or None) if found else None,)
 
         def phone(value: str, country: str | None) -> tuple[str | None]:
-            found = of.phone(value, country)
-            return (None if found is None else keyring.of("phone", found),)
+            return (of.phone(value, country),)
 
         def identifier(kind: str, value: str) -> tuple[str | None]:
-            found = of.identifier(value)
-            return (None if found is None else keyring.of(kind, found),)
+            return (of.identifier(value),)
 
         self._apply("names_of", _distinct("first_name", "last_name"), name, ("value", "name"))
         self._apply("dates_of", _distinct("birth_date"), date, ("value", "digits", "ordered", "born"))
-        self._apply("mails_of", _distinct("email"), mail, ("value", "email", "key", "alias"))
-        self._apply("digests_of", _distinct("email_sha256"), digest, ("value", "key"))
+        self._apply("mails_of", _distinct("email"), mail, ("value", "email", "spelled"))
+        self._key("mails_of", "'email'", key="sha256(email)", alias="sha256(spelled)")
+        self._apply("digests_of", _distinct("email_sha256"), digest, ("value", "digest"))
+        self._key("digests_of", "'email'", key="digest")
         self._apply("places_of", _distinct("address", "postcode", "city"), place, ("value", "place"))
         phones = " UNION ".join(
             f"SELECT {column} AS value, country FROM changed WHERE {column} IS NOT NULL"
             for column in ("phone", "mobile")
         )
-        self._apply("phones_of", phones, phone, ("value", "country", "key"))
+        self._apply("phones_of", phones, phone, ("value", "country", "number"))
+        self._key("phones_of", "'phone'", key="sha256(number)")
         ids = " UNION ".join(
             f"SELECT '{kind}' AS kind, {kind} AS value FROM changed WHERE {kind} IS NOT NULL"
             for kind in ("crm_id", "login_id", "loyalty_id")
         )
-        self._apply("ids_of", ids, identifier, ("kind", "value", "key"))
+        self._apply("ids_of", ids, identifier, ("kind", "value", "id"))
+        self._key("ids_of", "kind", key="sha256(id)")
+
+    def _key(self, name: str, kind: str, **digests: str) -> None:
+        """Add columns of keyed hashes to a lookup, each from a SQL expression of the value's SHA-256."""
+        columns, parameters = [], []
+        for column, digest in digests.items():
+            hashed, pads = self._keyring.sql(kind, digest)
+            columns.append(f", CASE WHEN {digest} IS NOT NULL THEN {hashed} END AS {column}")
+            parameters += pads
+        self._wh.execute(
+            f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT *{''.join(columns)} FROM {name}", parameters
+        )
 
     def _apply(
         self,
@@ -166,28 +174,31 @@ class Intake:
         columns: tuple[str, ...],
     ) -> None:
         """The lookup `name`: what `function` makes of each row of a SELECT, so many at a time."""
-        self._lookup(name, [], columns)
+        import pyarrow as pa
+
+        self._fill(name, _table([], columns))
         number = "row_number() OVER () - 1 AS number"
         self._wh.execute(f"CREATE OR REPLACE TEMP TABLE to_do AS SELECT *, {number} FROM ({select})")
         for part in range(0, int(self._wh.scalar("SELECT count(*) FROM to_do")), AT_ONCE):
-            some = f"SELECT * EXCLUDE (number) FROM to_do WHERE number // {AT_ONCE} = {part // AT_ONCE}"
-            rows = self._wh.sql(some).fetchall()
-            self._lookup(name, [(*row, *function(*row)) for row in rows], columns, more=bool(part))
+            some = self._wh.connection.sql(
+                f"SELECT * EXCLUDE (number) FROM to_do WHERE number // {AT_ONCE} = {part // AT_ONCE}"
+            ).to_arrow_table()
+            given = zip(*(column.to_pylist() for column in some.columns), strict=True)
+            made = _table([function(*row) for row in given], columns[some.num_columns :])
+            arrays = [*some.columns, *made.columns]
+            self._fill(name, pa.table(dict(zip(columns, arrays, strict=True))), more=True)
         self._wh.execute("DROP TABLE to_do")
 
-    def _lookup(
-        self, name: str, rows: list[tuple[Any, ...]], columns: tuple[str, ...], *, more: bool = False
-    ) -> None:
+    def _fill(self, name: str, rows: pa.Table, *, more: bool = False) -> None:
         make = f"INSERT INTO {name}" if more else f"CREATE OR REPLACE TEMP TABLE {name} AS"
-        self._wh.connection.register("lookup_rows", _table(rows, columns))
+        self._wh.connection.register("lookup_rows", rows)
         try:
             self._wh.execute(f"{make} SELECT * FROM lookup_rows")
         finally:
             self._wh.connection.unregister("lookup_rows")
 
     def _crm_roots(self) -> list[tuple[str, str]]:
-        """Each CRM id that the CRM declares one person with others, and the key that stands for all of"
-        " them."""
+        """Each CRM id that the CRM declares one person with others, and the key of all of them."""
         parent: dict[str, str] = {}
 
         def find(one: str) -> str:
@@ -210,8 +221,7 @@ class Intake:
 
 
 def carriers_view(wh: Warehouse) -> None:
-    """`customers.identity_carriers` (node, kind, key): CRM ids that the CRM declares one person as one"
-    " key."""
+    """`customers.identity_carriers` (node, kind, key): CRM ids of one person, as the CRM says, as one key."""
     wh.execute(
         "CREATE OR REPLACE VIEW customers.identity_carriers AS "
         "SELECT node, 'crm_id' AS kind, crm AS key FROM customers.identity_records WHERE crm IS NOT NULL "

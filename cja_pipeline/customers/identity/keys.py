@@ -10,6 +10,7 @@ import hashlib
 import hmac
 
 SEPARATOR = b"\x1f"
+BLOCK = 64  # bytes that SHA-256 takes at a time
 KEY_LENGTH = 32  # hexadecimal digits: 128 bits
 CUSTOMER_LENGTH = 20
 
@@ -31,6 +32,17 @@ class Keyring:
         """Key of a value of this kind whose SHA-256 is `digest` (hexadecimal)."""
         message = kind.encode() + SEPARATOR + digest.encode()
         return hmac.digest(self._secret, message, "sha256").hex()[:KEY_LENGTH]
+
+    def sql(self, kind: str, digest: str) -> tuple[str, list[bytes]]:
+        """The same as a SQL expression and its parameters, so that the secret is in no text of a query.
+
+        Args:
+            kind, digest: SQL expressions of the kind and of the SHA-256 of the value (hexadecimal).
+        """
+        block = self._secret if len(self._secret) <= BLOCK else hashlib.sha256(self._secret).digest()
+        outer, inner = (bytes(byte ^ pad for byte in block.ljust(BLOCK, b"\0")) for pad in (0x5C, 0x36))
+        message = f"encode(concat({kind}, chr({ord(SEPARATOR)}), {digest}))"
+        return f"left(sha256(? || unhex(sha256(? || {message}))), {KEY_LENGTH})", [outer, inner]
 
     def of(self, kind: str, value: str) -> str:
         """Key of a canonical value of this kind (``email``, ``phone``, ``login_id``, ``cookie`` …)."""

@@ -29,6 +29,7 @@ class NameBook:
             for name in line:
                 self._groups[fold(name)].add(number)
         self._known: dict[tuple[Name, Name], bool] = {}
+        self._alike: dict[tuple[str, str], bool] = {}
 
     def conflict(self, a: Name, b: Name) -> bool:
         """True if the two names cannot belong to one person."""
@@ -50,6 +51,12 @@ class NameBook:
         """Equal, an initial, a short form, or a slip of the pen."""
         if a == b:
             return True
+        pair = (a, b) if a < b else (b, a)
+        if pair not in self._alike:
+            self._alike[pair] = self._same_first_name(a, b)
+        return self._alike[pair]
+
+    def _same_first_name(self, a: str, b: str) -> bool:
         if len(a) == 1 or len(b) == 1:
             return a[0] == b[0]
         if self._groups.get(a, set()) & self._groups.get(b, set()):

@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from cja_pipeline.customers.config import Identity
+from cja_pipeline.customers.identity.phones import country_and_number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -100,23 +101,18 @@ class Normaliser:
 
     def phone(self, value: Any, region: Any = None) -> str | None:
         """An E.164 number; `region` (two letters) reads numbers without a country code."""
-        import phonenumbers
-
         found = text(value)
         if found is None:
             return None
         place = (text(region) or "").upper()
-        place = place if len(place) == 2 else self.rules.phone.default_region
-        try:
-            parsed = phonenumbers.parse(found, place)
-        except phonenumbers.NumberParseException:
+        said = country_and_number(found, place if len(place) == 2 else self.rules.phone.default_region)
+        if said is None:
             return None
-        national = str(parsed.national_number)
-        if not phonenumbers.is_possible_number(parsed) or len(set(national)) <= 2:
-            return None
-        number = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
-        is_junk = national in self._junk_digits or number in self.rules.phone.own_numbers
-        return None if is_junk else number
+        code, national = said
+        number = f"+{code}{national}"
+        digits = national.lstrip("0")
+        is_junk = digits in self._junk_digits or number in self.rules.phone.own_numbers
+        return None if is_junk or len(set(digits)) <= 2 else number
 
     @cached_property
     def _junk_digits(self) -> set[str]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-# Candidate pairs share a usable identifier, or agree in all columns of one of these blocks, strongest first.
-# Training keeps as many blocks as the table can afford (`candidates.pairs_per_record`).
+# Candidate pairs share a usable identifier, or agree in all columns of one of these blocks. Training keeps as
+# many as the table can afford (`candidates.pairs_per_record`).
 BLOCKS: tuple[tuple[str, ...], ...] = (
     ("first_name", "last_name", "birth_date"),
     ("last_name", "birth_date"),

@@ -128,18 +128,23 @@ def train(wh: Warehouse, rules: Identity, known_dates: Iterable[str] = ()) -> Mo
 
 
 def affordable_blocks(wh: Warehouse, rules: Identity, present: set[str]) -> tuple[tuple[str, ...], ...]:
-    """The strongest blocks, as many as make no more pairs than the configuration allows."""
+    """The blocks that tell most, as many as make no more pairs than the configuration allows.
+
+    What few pairs of records have in common tells most: the fewer pairs a block makes, the earlier its turn.
+    """
     wh.execute(f"CREATE OR REPLACE TEMP VIEW linkable AS {LINKABLE}")
     left = max(rules.candidates.pairs_per_record * wh.count(RECORDS), rules.candidates.pairs_at_least)
-    chosen = []
+    sizes = {}
     for block in BLOCKS:
         needed = {"first_name", "last_name"} if block == SWAPPED_NAMES else set(block)
-        if not {_filled_by(column) for column in needed} <= present:
-            continue
-        pairs = 0 if block == SWAPPED_NAMES else _pairs_within(wh, block)
-        if pairs <= left:
-            chosen.append(block)
-            left -= pairs
+        if {_filled_by(column) for column in needed} <= present:
+            sizes[block] = 0 if block == SWAPPED_NAMES else _pairs_within(wh, block)
+    chosen = []
+    for block, pairs in sorted(sizes.items(), key=lambda item: item[1]):
+        left -= pairs
+        if left < 0:
+            break
+        chosen.append(block)
     return tuple(chosen)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,9 +15,13 @@ from cja_pipeline.customers.identity.dataframe import resolve
 from cja_pipeline.customers.identity.measure import Quality, quality
 from cja_pipeline.customers.identity.tabular.columns import Detected, Mapped, detect
 from cja_pipeline.customers.identity.tabular.reader import read_table
+from cja_pipeline.journey_maps.atomic import write_atomically
+from cja_pipeline.spreadsheet import csv_bytes, parquet_bytes
 
 if TYPE_CHECKING:
     import pandas as pd
+
+PHONE = re.compile(r"[+-][\d\s()./-]*")  # runs nothing in a spreadsheet, and stays as it is written
 
 
 @dataclass(frozen=True)
@@ -44,7 +49,7 @@ def resolve_file(
 
     Args:
         truth: column that names the person behind each row; it is not used for resolving.
-        output: file to write (CSV, or Parquet by its ending), whole or not at all.
+        output: file to write (CSV without formulas, or Parquet by its ending), whole or not at all.
         columns: field -> column or columns, where headers do not tell (see ``person_columns.yml``).
         secret: key of the ids; default the installation's `CJA_SECRET_KEY`.
         tell: hears what is being done.
@@ -86,9 +91,7 @@ def read_mapping(path: Path) -> Mapped:
 
 
 def _write(table: pd.DataFrame, path: Path) -> None:
-    part = path.with_name(f".{path.name}.part")
     if path.suffix.lower() in (".parquet", ".pq"):
-        table.to_parquet(part, index=False)
+        write_atomically(path, parquet_bytes(table))
     else:
-        table.to_csv(part, index=False)
-    part.replace(path)
+        write_atomically(path, csv_bytes(table, but=PHONE))

@@ -1,0 +1,89 @@
+"""Country and number of a phone: the library's answer, read from its tables where they leave no question.
+
+The library tries every way of writing a number, which takes longer than all else that is done to a record.
+Most are written in one of two plain ways, whose answer follows from its tables; it is asked about the others.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+_BETWEEN = re.compile(r"[ ()/.\-]+")
+_PLAIN = re.compile(r"(?:\+|00?)([1-9][0-9]{4,14})")
+ABROAD = "00"  # how most countries begin a number abroad; others ask the library
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """How the numbers of one country look. prefix: dialled before a number within the country."""
+
+    code: str
+    prefix: str
+    lengths: frozenset[int]
+    national: re.Pattern[str]
+    abroad: str | None
+
+
+def country_and_number(value: str, region: str) -> tuple[str, str] | None:
+    """Country code and national digits of a number, or None if it cannot be one.
+
+    Args:
+        region: two capital letters; reads numbers without a country code.
+    """
+    compact = _BETWEEN.sub("", value)
+    plain = _PLAIN.fullmatch(compact)
+    return (_by_table(compact, plain[1], region) if plain else None) or _by_library(value, region)
+
+
+def _by_table(compact: str, digits: str, region: str) -> tuple[str, str] | None:
+    plan, number = _plan(region), digits
+    if compact[0] != "+" and (plan is None or plan.abroad != ABROAD):
+        return None
+    if compact.startswith(("+", ABROAD)):
+        plan = next((found for size in (1, 2, 3) if (found := _plan_of_code(digits[:size]))), None)
+        number = digits[len(plan.code) :] if plan else ""
+    elif plan is None or plan.prefix != "0":
+        return None
+    if plan is None or len(number) not in plan.lengths or number[0] in ("0", plan.prefix):
+        return None
+    return (plan.code, number) if plan.national.fullmatch(number) else None
+
+
+def _by_library(value: str, region: str) -> tuple[str, str] | None:
+    import phonenumbers
+
+    try:
+        parsed = phonenumbers.parse(value, region)
+    except phonenumbers.NumberParseException:
+        return None
+    if not phonenumbers.is_possible_number(parsed):
+        return None
+    return str(parsed.country_code), phonenumbers.national_significant_number(parsed)
+
+
+@cache
+def _plan_of_code(code: str) -> _Plan | None:
+    from phonenumbers import COUNTRY_CODE_TO_REGION_CODE
+
+    regions = COUNTRY_CODE_TO_REGION_CODE.get(int(code))
+    return _plan(regions[0]) if regions else None
+
+
+@cache
+def _plan(region: str) -> _Plan | None:
+    """None for countries whose numbers change by further rules than a prefix."""
+    from phonenumbers import PhoneMetadata
+
+    found: Any = PhoneMetadata.metadata_for_region(region)
+    if found is None or found.national_prefix_for_parsing != found.national_prefix:
+        return None
+    numbers = found.general_desc
+    if len(found.national_prefix or "") > 1 or not numbers.national_number_pattern:
+        return None
+    pattern = re.compile(numbers.national_number_pattern)
+    lengths = frozenset(numbers.possible_length)
+    code, prefix = str(found.country_code), found.national_prefix or ""
+    return _Plan(code, prefix, lengths, pattern, found.international_prefix)
