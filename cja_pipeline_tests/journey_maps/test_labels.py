@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
@@ -11,6 +12,7 @@ import yaml
 from cja_pipeline.config import ConfigError
 from cja_pipeline.journey_maps import labels as module
 from cja_pipeline.journey_maps.labels import flatten, load_labels
+from cja_pipeline.kpis.journey_config import VisitTrait
 from cja_pipeline.settings import get_settings
 
 ROOM = Path(module.__file__).parent
@@ -28,6 +30,12 @@ def test_both_languages_have_the_same_keys_and_the_same_names_in_them() -> None:
     for key, text in english.items():
         assert set(re.findall(r"\{\w+\}", text)) == set(re.findall(r"\{\w+\}", german[key])), key
         assert text.count("*") == german[key].count("*"), key
+
+
+def test_every_trait_of_a_visit_that_can_stop_people_has_words() -> None:
+    for language in ("en", "de"):
+        known = words(language)
+        assert {f"dimension.{trait}" for trait in get_args(VisitTrait)} <= set(known), language
 
 
 def test_both_languages_have_the_same_formats() -> None:
