@@ -10,10 +10,14 @@ from cja_pipeline.crashpoints import crashpoint
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Replace a file as a whole: a temporary file beside it, flushed to disk, renamed over it."""
+    """Replace a file as a whole: a temporary file beside it, flushed to disk, renamed over it. It is its
+    owner's alone, wherever it is written."""
     temporary = path.with_name(f".{path.name}.tmp")
+    temporary.unlink(missing_ok=True)
     try:
-        with temporary.open("wb") as handle:
+        # made anew: a link that somebody laid there in a shared folder is not followed
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as handle:
             handle.write(content)
             handle.flush()
             os.fsync(handle.fileno())

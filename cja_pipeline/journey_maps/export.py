@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from cja_pipeline.journey_maps.atomic import write_atomically
 from cja_pipeline.journey_maps.publish import read_published
 from cja_pipeline.privacy.copies import Copy, note_copy
 from cja_pipeline.settings import get_settings
+from cja_pipeline.spreadsheet import csv_bytes, parquet_bytes
 from cja_pipeline.tables import TABLES
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 Format = Literal["parquet", "csv"]
-# what a spreadsheet takes for a formula when a cell begins with it, behind spaces too
-_FORMULA = re.compile(r"^\s*[=+\-@\t\r]|^[\t\r\n]")
 
 
 @dataclass(frozen=True)
@@ -57,33 +52,3 @@ def export_tables(folder: Path, tables: Sequence[str] = (), form: Format = "parq
         note_copy(get_settings(), Copy(path, name, form))
         found.append(Exported(name, path, len(frame)))
     return found
-
-
-def parquet_bytes(frame: pd.DataFrame) -> bytes:
-    """A table as Parquet, compressed with Zstandard."""
-    import io
-
-    buffer = io.BytesIO()
-    frame.to_parquet(buffer, index=False, compression="zstd")
-    return buffer.getvalue()
-
-
-def csv_bytes(frame: pd.DataFrame) -> bytes:
-    """A table as CSV (RFC 4180) without formulas; numbers, dates and booleans are left alone."""
-    safe = frame.rename(columns=neutral)
-    for place, column in enumerate(frame.columns):
-        if holds_text(frame[column]):
-            safe.isetitem(place, frame[column].map(neutral, na_action="ignore"))
-    return bytes(safe.to_csv(index=False, lineterminator="\r\n", date_format="%Y-%m-%d %H:%M:%S").encode())
-
-
-def holds_text(column: pd.Series) -> bool:
-    """Whether a column can hold text."""
-    import pandas as pd
-
-    return pd.api.types.is_object_dtype(column) or pd.api.types.is_string_dtype(column)
-
-
-def neutral(value: object) -> object:
-    """A text that no spreadsheet runs: ``=1+1`` becomes ``'=1+1``; anything but text is left alone."""
-    return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value

@@ -22,10 +22,17 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 LOOPBACK = {"127.0.0.1", "localhost", "[::1]"}
+# no other site may put the UI into a frame and have its buttons clicked, or look at what it shows
+HEADERS = (
+    (b"x-frame-options", b"SAMEORIGIN"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"referrer-policy", b"same-origin"),
+)
 
 
 class Guard:
-    """Refuses what only another site would send: foreign Host or Origin, and GraphQL in the address."""
+    """Refuses what only another site would send: foreign Host or Origin, and GraphQL in the address; and
+    lets no other site embed what it answers."""
 
     def __init__(self, app: Any, port: int) -> None:
         self.app = app
@@ -38,7 +45,13 @@ class Guard:
                 return
             await PlainTextResponse(reason, status_code=403)(scope, receive, send)
             return
-        await self.app(scope, receive, send)
+
+        async def closed(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], *HEADERS]
+            await send(message)
+
+        await self.app(scope, receive, closed)
 
     def _refusal(self, scope: Scope) -> str | None:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}

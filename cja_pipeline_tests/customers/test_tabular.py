@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import stat
 from pathlib import Path
 
 import pandas as pd
@@ -194,10 +195,19 @@ def test_every_row_gets_a_customer(tmp_path: Path) -> None:
     assert written.columns.tolist() == ["customer_id", "id", "email", "phone", "who", "customer_id_given"]
     assert written["customer_id"].nunique() == 2
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["clusters.csv", "people.csv"]
+    assert stat.S_IMODE(output.stat().st_mode) == 0o600  # names and addresses
     as_parquet = resolve_file(path, truth="who", output=tmp_path / "clusters.parquet", secret=SECRET)
     assert pd.read_parquet(tmp_path / "clusters.parquet")["customer_id"].tolist() == (
         as_parquet.table["customer_id"].tolist()
     )
+
+
+def test_no_value_of_the_table_runs_in_a_spreadsheet(tmp_path: Path) -> None:
+    path = write(tmp_path, "last_name,phone\n=1+1,+49 171 2345678\n@sum,0171 2345678\n")
+    resolve_file(path, output=tmp_path / "clusters.csv", secret=SECRET)
+    written = pd.read_csv(tmp_path / "clusters.csv", dtype=str)
+    assert written["last_name"].tolist() == ["'=1+1", "'@sum"]
+    assert written["phone"].tolist() == ["+49 171 2345678", "0171 2345678"]
 
 
 @pytest.mark.parametrize(

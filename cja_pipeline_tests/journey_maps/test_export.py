@@ -5,6 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import re
+import stat
 from pathlib import Path
 
 import pandas as pd
@@ -12,17 +15,28 @@ import pytest
 from click.testing import CliRunner
 
 from cja_pipeline.cli import main
-from cja_pipeline.journey_maps.export import csv_bytes, export_tables, neutral, parquet_bytes
+from cja_pipeline.journey_maps.export import export_tables
 from cja_pipeline.journey_maps.publish import publish
 from cja_pipeline.settings import get_settings
+from cja_pipeline.spreadsheet import csv_bytes, neutral, parquet_bytes
 from cja_pipeline.warehouse import Warehouse
 
 
 @pytest.mark.parametrize(
-    "text", ["=1+1", "+49", "-2", "@sum", "\tx", "\rx", "  =cmd|'/c calc'!A1", "\n=1", '=HYPERLINK("x")']
+    "text", ["=1+1", "+49", "-2", "@sum", "\tx", "\rx", "  =cmd|'/c calc'!A1", "\nx", '=HYPERLINK("x")']
 )
 def test_what_a_spreadsheet_would_run_is_text(text: str) -> None:
     assert neutral(text) == f"'{text}"
+
+
+@pytest.mark.parametrize(
+    "text", ["shop;=1+1", "\n=1", "a\n=1+1", "a\t@sum", "a; +cmd|'/c calc'!A1;b", "a\r\n-2"]
+)
+def test_a_spreadsheet_that_separates_by_semicolons_runs_nothing_either(text: str) -> None:
+    """German Excel splits our lines at semicolons and line breaks, whatever is quoted."""
+    line = csv_bytes(pd.DataFrame({"n": [1], "text": [text], "more": ["x"]})).decode().partition("\r\n")[2]
+    cells = [cell.strip(' "') for cell in re.split(r"[;\t\r\n]", line)]
+    assert not [cell for cell in cells if cell[:1] in {"=", "+", "-", "@"}]
 
 
 @pytest.mark.parametrize("value", ["", "a=1", "mail-7", "'=1", "2026-03-01", -2, 1.5, None, True])
@@ -62,6 +76,23 @@ def test_published_tables_are_written(published: Path, tmp_path: Path) -> None:
     text = found[0].path.read_text(encoding="utf-8")
     assert text.startswith("table_name,column_name,")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["data_dictionary.csv", "orders.csv"]
+
+
+def test_files_are_their_owners_alone_and_follow_no_link(published: Path, tmp_path: Path) -> None:
+    """A folder that others may write to, where somebody laid a link under the name of the temporary file."""
+    victim = tmp_path / "victim"
+    victim.write_text("untouched")
+    folder = tmp_path / "out"
+    folder.mkdir()
+    (folder / ".orders.csv.tmp").symlink_to(victim)
+    before = os.umask(0o000)
+    try:
+        written = export_tables(folder, ["orders"], "csv")[0].path
+    finally:
+        os.umask(before)
+    assert victim.read_text() == "untouched"
+    assert not written.is_symlink()
+    assert stat.S_IMODE(written.stat().st_mode) == 0o600
 
 
 def test_the_command_says_what_it_wrote(published: Path, tmp_path: Path) -> None:

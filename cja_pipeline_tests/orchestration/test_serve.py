@@ -85,6 +85,16 @@ def test_what_another_site_could_send_is_refused(
     assert "through" not in found.text
 
 
+@pytest.mark.parametrize(
+    "path", ["/", "/assets/journey_map", "/reports/latest/journey_map.html", "/reports/none"]
+)
+def test_no_other_site_embeds_what_is_shown(client: TestClient, path: str) -> None:
+    """In a frame of another site a person could be led to click "Launch run" without seeing it."""
+    found = client.get(path, headers={"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Dest": "iframe"})
+    assert found.headers["x-frame-options"] == "SAMEORIGIN"
+    assert found.headers["cross-origin-resource-policy"] == "same-origin"
+
+
 def test_sockets_are_guarded_too(client: TestClient) -> None:
     with client.websocket_connect("/graphql", headers={"Host": f"127.0.0.1:{PORT}"}) as opened:
         assert opened.receive_text() == "through"
