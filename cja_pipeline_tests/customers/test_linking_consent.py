@@ -1,12 +1,13 @@
-"""Whoever refuses to be joined is joined with nothing, and nobody's agreement joins anybody else."""
+"""Consent of a record, of a link and of a customer: a refusal spreads, an agreement never does."""
 
 from __future__ import annotations
 
 import pytest
 
 from cja_pipeline.customers import config
+from cja_pipeline.customers.build import build_all
 from cja_pipeline.customers.identity import resolve_warehouse
-from cja_pipeline_tests.customers.tables import SECRET, at, warehouse
+from cja_pipeline_tests.customers.tables import AS_OF, SECRET, at, put, warehouse
 
 PERSON = {"email": "anna@web.de", "phone": "0171 2345678", "first_name": "Anna", "last_name": "Koch"}
 
@@ -58,3 +59,58 @@ def test_only_a_refusal_keeps_apart(monkeypatch: pytest.MonkeyPatch, answer: boo
     assert groups(monkeypatch, "consent_analytics", consent_analytics=answer, consent_marketing=False) == [
         TOGETHER
     ]
+
+
+def test_withdrawal_takes_apart_and_agreement_joins_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    rules = config.identity()
+    asked = rules.model_copy(update={"consent": config.ConsentRules(linking="consent_analytics")})
+    monkeypatch.setattr(config, "identity", lambda: asked)
+    profile = {"occurred_at": at("2 10:00"), "event_type": "received", "profile_id": "P1", **PERSON}
+    wh = warehouse(email_events=[profile])
+    told = []
+    for answer in (True, False, True):
+        put(wh, "contacts", [{"contact_id": "1", **PERSON, "consent_analytics": answer}])
+        resolve_warehouse(wh, SECRET)
+        told.append(wh.scalar("SELECT count(DISTINCT customer_id) FROM customers.identity_links"))
+    assert told == [1, 2, 1]
+
+
+def test_a_refusal_on_any_record_is_the_customers_and_an_answer_stays_its_own() -> None:
+    def contact(name: str, **consent: bool) -> dict:
+        return {"contact_id": name, "merged_contact_ids": f"{name};{name}2", "login_id": name,
+                "created_at": at("1 10:00"), "updated_at": at("1 10:00"), **consent}  # fmt: skip
+
+    def device(name: str, analytics: bool) -> dict:
+        seen = {"visitor_id": f"v-{name}", "login_id": name, "occurred_at": at("3 10:00")}
+        return {**seen, "consent_analytics": analytics}
+
+    left = {"occurred_at": at("5 10:00"), "event_type": "unsubscribed", "profile_id": "P1", "login_id": "U4"}
+    wh = warehouse(
+        contacts=[
+            contact("U1", consent_analytics=True),
+            contact("U2", consent_analytics=True),
+            contact("U3", consent_analytics=False),
+            contact("U4", consent_marketing=True),
+            {**contact("U42"), "merged_contact_ids": "U4;U42"},
+        ],
+        web_events=[device("U1", True), device("U2", False), device("U3", True)],
+        email_events=[left],
+    )
+    build_all(wh, SECRET, AS_OF)
+    answers = wh.sql(
+        "SELECT l.record_key, c.consent_analytics, c.consent_marketing FROM customers.customers c"
+        " JOIN customers.identity_links l USING (customer_id) WHERE l.kind = 'contact' ORDER BY 1"
+    ).fetchall()
+    assert answers == [
+        ("contact:U1", True, None),
+        ("contact:U2", False, None),
+        ("contact:U3", False, None),
+        ("contact:U4", None, False),
+        ("contact:U42", None, False),
+    ]
+    spells = wh.sql(
+        "SELECT record_key, granted, from_at FROM customers.consent_spells WHERE purpose = 'marketing'"
+        " ORDER BY record_key"
+    ).fetchall()
+    # the second contact said nothing, and nobody else's answer becomes its own
+    assert spells == [("contact:U4", True, at("1 10:00")), ("profile:P1", False, at("5 10:00"))]
