@@ -181,7 +181,7 @@ def _held_by_others(
     mine = [
         (kind, value)
         for kind, value in mine
-        if kind in ("email", "email_sha256", "phone", "login_id", "loyalty_id")
+        if kind in ("email", "email_sha256", "phone", "login_id", "loyalty_id", "referral_code")
     ]
     by_hash: dict[str, set[Value]] = defaultdict(set)
     for value in mine:
@@ -197,7 +197,7 @@ def _held_by_others(
     plain = {value.strip().lower(): (kind, value) for kind, value in mine}
     rows = wh.sql(
         "SELECT DISTINCT lower(trim(value)) FROM ("
-        "SELECT contact_id, unnest([email, phone, mobile, login_id, loyalty_id]) AS value "
+        "SELECT contact_id, unnest([email, phone, mobile, login_id, loyalty_id, referral_code]) AS value "
         "FROM validated.contacts) AS said JOIN customers.identity_links AS l "
         "ON l.record_key = concat('contact:', said.contact_id) "
         "WHERE l.customer_id <> ? AND lower(trim(value)) IN (SELECT unnest(?::VARCHAR[]))",

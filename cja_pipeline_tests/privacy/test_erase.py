@@ -27,8 +27,9 @@ from cja_pipeline.validated.ledger import unbalanced_days
 from cja_pipeline.validated.load import load
 from cja_pipeline.warehouse import Warehouse
 from cja_pipeline_tests.conftest import use_home
-from cja_pipeline_tests.privacy.conftest import PEOPLE_TABLES, Shop
+from cja_pipeline_tests.privacy.conftest import PEOPLE_TABLES, WINDOW, Shop
 from cja_pipeline_tests.privacy.residue import places
+from cja_pipeline_tests.validated import vendors as v
 
 SOLE = ("contact", "email", "login", "profile", "loyalty")
 CUSTOMER_TABLES = ("identity_links", "customer_identifiers", "sessions", "orders", "touchpoints", "feedback")
@@ -245,6 +246,30 @@ def test_a_shared_device_stays_with_the_others(people: Shop) -> None:
         logins = {value for kind, value in person.own if kind == "login_id"}
         assert not logins & {row[0] for row in left}
         assert wh.scalar("SELECT count(*) FROM customers.sessions WHERE customer_id = ?", [other]) > 0
+
+
+def test_a_referral_code_that_a_second_record_has_as_its_own_stays_with_it(people: Shop) -> None:
+    """A broken copy of a contact, joined with nobody, has the code of the first: each can be erased alone."""
+    copy = v.contact(
+        "99000000009", email="copy@nowhere.example", phone=None, shop_login_id=None, loyalty_id=None
+    )
+    with people.open() as wh:
+        one = rich(people)
+        ((code,),) = wh.sql(
+            "SELECT any_value(referral_code) FROM validated.contacts WHERE contact_id = ?", [one["value"]]
+        ).fetchall()
+    copy["properties"]["referral_code"] = code
+    v.land_lines(
+        people.settings.landing_dir, "hubspot/contacts", [copy], day=WINDOW.end, run="run=20260911T030000Z"
+    )
+    people.rebuild()
+    customer = person_of(people, one["email"]).customer_id
+    person = person_of(people, customer)
+    assert ("referral_code", code) in person.shared
+    before = state(people, customer, seen=False)
+    assert erase(people, customer)[0].residue == {}
+    assert state(people, customer, seen=False) == before
+    assert pending(people.settings) == []
 
 
 def test_an_identifier_of_several_people_is_asked_back(people: Shop) -> None:
