@@ -26,7 +26,7 @@ from cja_pipeline.validated.raw import (
     parsed_line,
     schema_notes,
 )
-from cja_pipeline.validated.rules import broken, literal, name
+from cja_pipeline.validated.rules import broken, literal, name, outside_set
 from cja_pipeline.validated.streams import OTHER, Stream, model_sql
 from cja_pipeline.validated.suites import Suite
 from cja_pipeline.warehouse import Warehouse
@@ -192,7 +192,7 @@ class Stage:
                 unreadable.append((column, f"{value} IS NOT NULL AND {cast} IS NULL"))
             if column in self.stream.enums:
                 enum = self.stream.enums[column]
-                test = f"{cast} NOT IN ({', '.join(map(literal, [*enum.known, OTHER]))})"
+                test = outside_set(cast, [*enum.known, OTHER])
                 told = f"{literal(column + NEW)} || {cast}" if enum.tell else literal(column + NEW)
                 unknown.append((told, test))
                 cast = f"CASE WHEN {test} THEN {literal(OTHER)} ELSE {cast} END"
