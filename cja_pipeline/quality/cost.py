@@ -14,7 +14,7 @@ from cja_pipeline.validated.suites import ROW_TYPES, UNIQUE_TYPES, Expectation, 
 from cja_pipeline.warehouse import Warehouse
 
 TABLE = "validated.web_events"
-# shapes of the values that the checks look at; everything passes, as on an ordinary night
+# shapes of the values that the checks look at; a few rows break some of them, as on an ordinary night
 EVENTS = """
 INSERT INTO validated.web_events BY NAME
 SELECT md5(CAST(n AS VARCHAR)) AS event_id,
@@ -29,10 +29,13 @@ SELECT md5(CAST(n AS VARCHAR)) AS event_id,
         [1 + CAST(n % 60 // 11 AS INT)] AS event_name,
     'https://shop.example/p/tent-' || CAST(n % 800 AS VARCHAR) AS page_url,
     '/p/tent-' || CAST(n % 800 AS VARCHAR) AS page_path, 'product' AS page_type,
-    ['mobile', 'desktop', 'tablet'][1 + CAST(n % 3 AS INT)] AS device, 'DE' AS country, 'de' AS language,
+    CASE WHEN n % 500 = 499 THEN 'other' ELSE ['mobile', 'desktop', 'tablet'][1 + CAST(n % 3 AS INT)] END
+        AS device,
+    CASE WHEN n % 250 <> 249 THEN 'DE' END AS country, 'de' AS language,
     n % 6 <> 0 AS consent_analytics, TRUE AS consent_marketing,
     CASE WHEN n % 60 // 11 = 5 THEN 'W' || CAST(n AS VARCHAR) END AS order_id,
-    CASE WHEN n % 60 // 11 = 5 THEN CAST(n % 300 AS DECIMAL(18, 4)) END AS value,
+    CASE WHEN n % 60 // 11 = 5 THEN CAST(n % 300 - CASE WHEN n % 1000 = 779 THEN 500 ELSE 0 END
+        AS DECIMAL(18, 4)) END AS value,
     CASE WHEN n % 60 // 11 = 5 THEN 'EUR' END AS currency, 1200 AS engagement_ms, TRUE AS session_engaged,
     DATE '2026-01-05' AS _dt, 'made' AS _source_file, n AS _source_row,
     TIMESTAMP '2026-01-06 03:00:00' AS _landed_at

@@ -15,7 +15,7 @@ from cja_pipeline.tables import TABLES
 from cja_pipeline.validated.load_checks import load_checks
 from cja_pipeline.validated.outcomes import RESULTS, Outcome, number, share, store
 from cja_pipeline.validated.outcomes import now as moment
-from cja_pipeline.validated.suites import ROW_ACTIONS, VOLUME, Expectation, Suite, load_suite
+from cja_pipeline.validated.suites import COLUMNS, ROW_ACTIONS, VOLUME, Expectation, Suite, load_suite
 from cja_pipeline.validated.words import expected_of
 from cja_pipeline.warehouse import Warehouse
 
@@ -177,10 +177,12 @@ def _fill(outcome: Outcome, entry: Expectation, answer: Mapping[str, Any] | None
         outcome.rows_failed = int(result["observed_value"])
         outcome.observed = share(outcome.rows_failed, outcome.rows_checked or 0) + " break it"
     else:
-        outcome.observed = _plain(result.get("observed_value"))
+        outcome.observed = _plain(
+            result.get("observed_value"), "columns" if entry.type == COLUMNS else "different"
+        )
 
 
-def _plain(value: Any) -> str:
+def _plain(value: Any, many: str) -> str:
     """An observed number or time; lists of values are only counted."""
     if isinstance(value, bool) or value is None:
         return str(value).lower() if value is not None else "none"
@@ -189,7 +191,7 @@ def _plain(value: Any) -> str:
     if isinstance(value, (dt.date, dt.datetime)):
         return value.isoformat()
     if isinstance(value, (list, tuple, set)):
-        return f"{len(value)} different"
+        return f"{len(value)} {many}"
     return "a value"
 
 

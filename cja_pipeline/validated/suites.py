@@ -41,6 +41,7 @@ TABLE_TYPES = frozenset({
 })  # fmt: skip
 KNOWN_TYPES = ROW_TYPES | UNIQUE_TYPES | TABLE_TYPES
 VOLUME = "expect_table_row_count_to_be_between"
+COLUMNS = "expect_table_columns_to_match_set"
 
 
 class Expectation(StrictModel):
