@@ -12,14 +12,12 @@ import pytest
 from click.testing import CliRunner
 
 from cja_pipeline.cli import main
-from cja_pipeline.config import ConfigError
 from cja_pipeline.customers.identity import resolve
 from cja_pipeline.customers.identity.measure import Quality
 from cja_pipeline.customers.identity.names import split_full_name
 from cja_pipeline.customers.identity.tabular.columns import TableError, detect, person_records
 from cja_pipeline.customers.identity.tabular.dates import read_dates
-from cja_pipeline.customers.identity.tabular.file import read_mapping, resolve_file
-from cja_pipeline.customers.identity.tabular.reader import read_table
+from cja_pipeline.customers.identity.tabular.file import resolve_file
 from cja_pipeline_tests.customers.people import register
 from cja_pipeline_tests.customers.tables import SECRET
 
@@ -130,55 +128,6 @@ def test_ids_that_tell_nothing_are_left_out() -> None:
     two = table.assign(source=["a", "b"])
     records = person_records(two, detect(two, {}).columns)
     assert records["record_id"].tolist() == ["a:1", "b:1"]
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("", "the file is empty"),
-        ("id,email\n1,a@web.de,x\n", "line 2: 3 fields where the header has 2"),
-        ('id,email\n1,a@web.de\n2,"b@web.de\n', "line 3: 2 fields|unexpected end"),
-        ("id,email\n1\n", "line 2: 1 fields where the header has 2; a value that holds"),
-        ("id,colour\n1,red\n", "no column says who a row is about.*colour.*--map"),
-    ],
-)
-def test_bad_files_are_named(tmp_path: Path, text: str, message: str) -> None:
-    path = write(tmp_path, text)
-    if "unexpected" in message:  # an open quote at the end swallows the rest, which is one value
-        assert len(read_table(path)[0]) == 2
-        return
-    with pytest.raises(TableError, match=message):
-        resolve_file(path, secret=SECRET)
-
-
-def test_other_faults_are_named(tmp_path: Path) -> None:
-    path = write(tmp_path, "id,email\n1,a@web.de\n")
-    with pytest.raises(TableError, match="no such file"):
-        read_table(tmp_path / "nothing.csv")
-    with pytest.raises(TableError, match="save the sheet as CSV"):
-        read_table(write(tmp_path, "x", "people.xlsx"))
-    with pytest.raises(TableError, match="no Parquet file"):
-        read_table(write(tmp_path, "x", "people.parquet"))
-    with pytest.raises(TableError, match="column 'who' \\(truth\\) is missing; the table has: id, email"):
-        resolve_file(path, truth="who", secret=SECRET)
-    with pytest.raises(ConfigError, match="line 1"):
-        read_mapping(write(tmp_path, "email: {a: 1}\n", "map.yml"))
-
-
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
-def test_encodings_and_delimiters(tmp_path: Path, encoding: str) -> None:
-    for delimiter in ",;\t|":
-        text = f'Name{delimiter}E-Mail\r\n"Jürgen\nÖzil"{delimiter}j@web.de\r\n\r\n{delimiter}\r\n'
-        table, notes = read_table(write(tmp_path, text, encoding=encoding))
-        assert table.columns.tolist() == ["Name", "E-Mail"]
-        assert table["Name"].tolist() == ["Jürgen\nÖzil"]
-        assert bool(notes) == (encoding == "cp1252")
-
-
-def test_headers_that_occur_again_or_are_missing(tmp_path: Path) -> None:
-    table, notes = read_table(write(tmp_path, "email,email,\na@web.de,b@web.de,c\n"))
-    assert table.columns.tolist() == ["email", "email 2", "column 3"]
-    assert notes == ["column 'email' occurs again; the second is called 'email 2'"]
 
 
 def test_every_row_gets_a_customer(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -41,10 +42,10 @@ class Model:
     filled: dict[str, float]
     records: int
 
-    @property
+    @cached_property
     def version(self) -> str:
         """Fingerprint of everything that decides a score."""
-        text = json.dumps(asdict(self), sort_keys=True)
+        text = json.dumps({field.name: getattr(self, field.name) for field in fields(self)}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     @property

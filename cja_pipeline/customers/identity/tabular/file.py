@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 from pydantic import RootModel
 
-from cja_pipeline.config import load_file
+from cja_pipeline.config import ConfigError, load_file
 from cja_pipeline.customers.identity.dataframe import resolve
 from cja_pipeline.customers.identity.measure import Quality, quality
 from cja_pipeline.customers.identity.tabular.columns import Detected, Mapped, detect
 from cja_pipeline.customers.identity.tabular.reader import read_table
+from cja_pipeline.customers.identity.tabular.unread import unread, unused
 from cja_pipeline.journey_maps.atomic import write_atomically
 from cja_pipeline.spreadsheet import csv_bytes, parquet_bytes
 
@@ -61,6 +62,7 @@ def resolve_file(
     table, notes = read_table(path)
     found = detect(table, columns or {}, path, truth) if len(table) else Detected({})
     tell(f"{len(table):,} rows, {len(table.columns)} columns; used: {', '.join(found.columns) or 'none'}")
+    notes += [*found.notes, *unused(table, found.columns, truth), *unread(table, found.columns)]
     ids = resolve(table, columns=found.columns, secret=secret, tell=tell)["customer_id"]
     result = table.copy()
     if "customer_id" in result:
@@ -74,7 +76,7 @@ def resolve_file(
         notes.append(f"column {truth!r} (truth) is empty: nothing to measure")
     if output is not None:
         _write(result, output)
-    return Resolved(result, found.columns, int(ids.nunique()), measured, [*notes, *found.notes])
+    return Resolved(result, found.columns, int(ids.nunique()), measured, notes)
 
 
 class ColumnMap(RootModel[dict[str, str | list[str]]]):
@@ -87,7 +89,10 @@ def read_mapping(path: Path) -> Mapped:
     Raises:
         ConfigError: it is not such a file; the message names the line.
     """
-    return load_file(path, ColumnMap).root
+    try:
+        return load_file(path, ColumnMap).root
+    except ConfigError as error:
+        raise ConfigError(f"{error}\nexpected lines like `last_name: Kunde`") from error
 
 
 def _write(table: pd.DataFrame, path: Path) -> None:

@@ -65,22 +65,27 @@ def _csv(path: Path, text: str, notes: list[str]) -> tuple[pd.DataFrame, list[st
     if not text.strip():
         raise TableError(f"{path}: the file is empty; expected a header and one row per record")
     csv.field_size_limit(LONGEST_FIELD)
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text))
-    header = _unique([name.strip() for name in next(rows)], notes)
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
     body: list[list[str | None]] = []
+    begins = 1  # line of the row at hand: an open quote swallows the lines behind it
     try:
+        header = _unique([name.strip() for name in next(rows)], notes)
+        begins = rows.line_num + 1
         for row in rows:
-            if not any(row):
-                continue
             extra = row[len(header) :]
-            if len(row) < len(header) or any(extra):
+            if any(row) and (len(row) < len(header) or any(extra)):
                 raise TableError(
-                    f"{path}, line {rows.line_num}: {len(row)} fields where the header has {len(header)}; "
+                    f"{path}, line {begins}: {len(row)} fields where the header has {len(header)}; "
                     "a value that holds the delimiter or a line break must stand in double quotes"
                 )
-            body.append([value.strip() or None for value in row[: len(header)]])
+            if any(row):
+                body.append([value.strip() or None for value in row[: len(header)]])
+            begins = rows.line_num + 1
     except csv.Error as error:
-        raise TableError(f"{path}, line {rows.line_num}: {error}") from error
+        raise TableError(
+            f"{path}, line {begins}: {error}; double quotes must close, and one inside of a quoted value "
+            "must be doubled"
+        ) from error
     return pd.DataFrame(body, columns=header, dtype=object), notes
 
 
