@@ -96,7 +96,7 @@ def bench_validation(rows: int, as_json: bool) -> None:
     if as_json:
         print_json(found)
     else:
-        names = ["way", "rows", "checks", "cpu_seconds", "times"]
+        names = ["way", "rows", "checks", "cpu_seconds", "times", "failing"]
         print_table(wide_console(), names, [[one[name] for name in names] for one in found])
     sys.exit(1 if found[1]["counts_differ"] else 0)
 
