@@ -11,10 +11,12 @@ every finished night: everything on disk equals what an undisturbed shop has, an
 from __future__ import annotations
 
 import argparse
+import contextlib
 import datetime as dt
 import json
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -39,6 +41,19 @@ class Tally:
     nights: int = 0
     violations: list[str] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def minutes(self) -> float:
+        return (time.monotonic() - self.began) / 60
+
+    def tell(self) -> None:
+        """One line of progress."""
+        print(
+            f"{time.strftime('%H:%M:%S')} {self.kills} kills ({self.kills / self.minutes:.1f} a minute), "
+            f"{self.nights} nights, {len(self.violations)} violations",
+            flush=True,
+        )
 
     def expect(self, good: bool, words: str) -> None:
         if not good:
@@ -88,9 +103,9 @@ def state_of_page(home: Path) -> str:
     return hashlib.sha256((home / PAGE.removeprefix("file ")).read_bytes()).hexdigest()[:16]
 
 
-def chaos(folder: Path, kills: int, seed: int) -> Tally:
+def chaos(folder: Path, kills: int, seed: int, tally: Tally) -> Tally:
     """Kill `kills` nights; the tally tells what went wrong."""
-    dice, tally = random.Random(seed), Tally()
+    dice = random.Random(seed)
     with Nights() as nights:
         base, states, longest = undisturbed(nights, folder)
         home = folder / "home"
@@ -108,9 +123,8 @@ def chaos(folder: Path, kills: int, seed: int) -> Tally:
                     tally.expect(end.killed or end.ok, f"{what}: failed by itself: {end.log[-800:]}")
                     tally.kills += end.killed
                     check_between(tally, home, before, after, what)
+                    tally.tell()
                 longest = max(0.9 * longest, finish(tally, nights, home, night, after).seconds)
-                print(f"{time.strftime('%H:%M:%S')} {tally.kills} kills, {tally.nights} nights, "
-                      f"{len(tally.violations)} violations", flush=True)  # fmt: skip
                 if tally.kills >= kills:
                     break
     return tally
@@ -129,7 +143,8 @@ def finish(tally: Tally, nights: Nights, home: Path, night: int, after: dict[str
 
 
 def main() -> None:
-    """Run from a terminal; exits with 1 if anything was violated."""
+    """Run from a terminal; exits with 1 if anything was violated. Stopped by Ctrl-C or SIGTERM, it tells what
+    it has seen so far."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--kills", type=int, default=500)
     parser.add_argument("--seed", type=int, default=1)
@@ -137,16 +152,20 @@ def main() -> None:
         "--folder", type=Path, default=None, help="where the homes are [default: a temporary one]"
     )
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="cja-chaos-") as temporary:
-        began = time.monotonic()
-        tally = chaos(options.folder or Path(temporary), options.kills, options.seed)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    tally = Tally()
+    with (
+        tempfile.TemporaryDirectory(prefix="cja-chaos-") as temporary,
+        contextlib.suppress(KeyboardInterrupt),
+    ):
+        chaos(options.folder or Path(temporary), options.kills, options.seed, tally)
     middle = sorted(tally.seconds)[len(tally.seconds) // 2] if tally.seconds else 0.0
     told = {
         "kills": tally.kills,
         "nights_finished": tally.nights,
         "violations": tally.violations,
         "median_seconds_lived": round(middle, 2),
-        "minutes": round((time.monotonic() - began) / 60, 1),
+        "minutes": round(tally.minutes, 1),
     }
     print(json.dumps(told, indent=1))
     sys.exit(1 if tally.violations else 0)

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from cja_pipeline_tests.recovery.chaos import chaos
+from cja_pipeline_tests.recovery.chaos import Tally, chaos
 
 KILLS = 8
 
 
 @pytest.mark.slow
 def test_nights_killed_at_random_times(tmp_path: Path) -> None:
-    tally = chaos(tmp_path, KILLS, seed=20)
+    tally = chaos(tmp_path, KILLS, seed=20, tally=Tally())
     assert tally.kills == KILLS
     assert tally.violations == []
