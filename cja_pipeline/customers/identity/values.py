@@ -34,7 +34,8 @@ def judge(wh: Warehouse, rules: Identity, book: NameBook) -> None:
     several = wh.sql(
         "SELECT kind, key, list(DISTINCT [r.given, r.last_name]) FROM customers.identity_carriers c"
         " JOIN seen s USING (kind, key) JOIN customers.identity_records r USING (node)"
-        " WHERE s.names > 1 AND r.given IS NOT NULL GROUP BY kind, key"
+        # what a crowd carries joins nobody, whoever they are: its names need not be compared with each other
+        f" WHERE s.names > 1 AND s.records <= {rules.most_records} AND r.given IS NOT NULL GROUP BY kind, key"
     ).fetchall()
     told = [(kind, key, *name_groups([tuple(name) for name in names], book)) for kind, key, names in several]
     names_of = ("kind", "key", "groups", "conflict")
@@ -48,7 +49,7 @@ def judge(wh: Warehouse, rules: Identity, book: NameBook) -> None:
             "CREATE OR REPLACE TEMP TABLE judged AS SELECT kind, key, records, people, shared,"
             f" people <= CASE kind {allowed} END AND records <= {rules.most_records} AS used FROM ("
             " SELECT kind, key, records, greatest(coalesce(t.groups, names), crms, 1) AS people,"
-            " coalesce(t.conflict, crms > 1 AND names = 0) AS shared"
+            f" coalesce(t.conflict, crms > 1 AND names = 0 OR records > {rules.most_records}) AS shared"
             " FROM seen LEFT JOIN names_told t USING (kind, key))"
         )
     finally:
