@@ -98,13 +98,13 @@ def money_steps(figures: Figures, words: Labels) -> dict[str, Any] | None:
     ])  # fmt: skip
     rows = []
     for row, bar in zip(figures.waterfall, bars, strict=True):
-        money, signed = float(row["money"]), row["kind"] != "total"
+        money, step, signed = float(row["money"]), row["kind"] == "step", row["kind"] != "total"
         fine = not row["orders"] and abs(money) <= CENT
         rows.append({
             "kind": row["kind"],
             "name": words.name("quality", f"order_{row['step'] if row['kind'] != 'rest' else 'rest'}"),
-            "n": form.number(row["orders"], signed=signed) if row["orders"] or not signed else NOTHING,
-            "money": form.money(money, currency, signed=signed) if money or not signed else NOTHING,
+            "n": form.number(row["orders"], signed=signed) if row["orders"] or not step else NOTHING,
+            "money": form.money(money, currency, signed=signed) if money or not step else NOTHING,
             "bar": bar,
             "fine": row["kind"] == "rest" and fine,
             "wrong": row["kind"] == "rest" and not fine,

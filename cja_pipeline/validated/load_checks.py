@@ -138,7 +138,7 @@ BOOK_CHECKS = (
     LoadCheck(
         "quarantine_share",
         "Few rows are kept out.",
-        "no day above the limits of the suite's breaker",
+        "no day with more rows kept out than the suite's breaker allows",
         "Find the rule in quarantine_summary. Repair the data, change the rule, or waive the day there.",
         _quarantine_share,
         blocking=True,

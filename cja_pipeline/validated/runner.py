@@ -188,7 +188,9 @@ def _plain(value: Any, many: str) -> str:
         return str(value).lower() if value is not None else "none"
     if isinstance(value, (int, float)):
         return number(value)
-    if isinstance(value, (dt.date, dt.datetime)):
+    if isinstance(value, dt.datetime):
+        return value.isoformat(sep=" ", timespec="minutes")
+    if isinstance(value, dt.date):
         return value.isoformat()
     if isinstance(value, (list, tuple, set)):
         return f"{len(value)} {many}"
