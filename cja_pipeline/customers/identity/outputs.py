@@ -49,15 +49,17 @@ def write(
 
 def edges_view(wh: Warehouse, rules: Identity) -> None:
     """`customers.identity_edges`: the pairs with their records' keys and what became of them."""
+    speaks = positive(rules).replace("rule", "p.rule").replace("weight", "p.weight")
     wh.execute(
         "CREATE OR REPLACE VIEW customers.identity_edges AS SELECT a.record_key, b.record_key AS other_key,"
         " a.source, b.source AS other_source, p.rule, p.weight,"
         " CASE WHEN u.reason IS NOT NULL THEN 'unlinked' WHEN p.veto IS NOT NULL THEN 'vetoed'"
-        f" WHEN NOT {positive(rules).replace('rule', 'p.rule').replace('weight', 'p.weight')} THEN 'weak'"
+        f" WHEN NOT {speaks} THEN 'weak'"
         " WHEN c.cluster = d.cluster THEN 'accepted' ELSE 'refused' END AS verdict,"
         " CASE WHEN u.reason IS NOT NULL THEN u.reason WHEN p.veto IS NOT NULL THEN p.veto"
         " WHEN c.cluster <> d.cluster AND a.crm <> b.crm THEN 'different CRM ids'"
-        " WHEN c.cluster <> d.cluster THEN 'speaks against others of the group' END AS reason, p.since"
+        f" WHEN c.cluster <> d.cluster AND NOT {speaks} THEN 'too little speaks for one person'"
+        " WHEN c.cluster <> d.cluster THEN 'others of the two groups conflict' END AS reason, p.since"
         " FROM customers.identity_pairs p JOIN customers.identity_records a ON a.node = p.node"
         " JOIN customers.identity_records b ON b.node = p.other"
         " JOIN customers.identity_clusters c ON c.node = p.node"
