@@ -16,6 +16,7 @@ from cja_pipeline.quality.report import write_quality_page
 from cja_pipeline.quality.waterfall import build_waterfall
 from cja_pipeline.settings import get_settings
 from cja_pipeline.validated.outcomes import Outcome
+from cja_pipeline.validated.runner import check
 from cja_pipeline.validated.streams import load_streams
 from cja_pipeline.warehouse import Warehouse
 
@@ -92,6 +93,31 @@ def test_orders_agree_and_a_wrong_amount_does_not(opened: Warehouse) -> None:
     found = outcome(opened, "customers.orders", "orders_reconcile")
     assert not found.passed
     assert "0.5 unexplained" in found.observed
+
+
+def test_what_belongs_together_is_checked(opened: Warehouse) -> None:
+    """A row that loses what it belongs to fails the check that says so, and no other table's."""
+    damages = {
+        "customers.customers": ("UPDATE customers.customers SET open_tickets = open_tickets + 1 "
+                                "WHERE customer_id = (SELECT min(customer_id) FROM customers.touchpoints)",
+                                {"ticket_backlog_agrees"}),
+        "customers.stage_spells": ("UPDATE customers.stage_spells SET entry_touchpoint_id = 'none' WHERE "
+                                   "entry_touchpoint_id = (SELECT min(entry_touchpoint_id) "
+                                   "FROM customers.stage_spells)",
+                                   {"entries_known"}),
+        "customers.identity_links": ("DELETE FROM customers.identity_links WHERE record_key = "
+                                     "(SELECT min(record_key) FROM customers.identity_links "
+                                     "WHERE kind = 'profile')",
+                                     {"every_profile_linked"}),
+        "customers.sessions": ("UPDATE customers.sessions SET events = 0 WHERE session_id = "
+                               "(SELECT min(session_id) FROM customers.sessions)",
+                               {"has_events", "events_counted_once"}),
+    }  # fmt: skip
+    for table, (damage, expected) in damages.items():
+        before = {one.check_id for one in check(opened, table, "before") if not one.passed}
+        opened.execute(damage)
+        after = {one.check_id for one in check(opened, table, "after") if not one.passed}
+        assert after - before == expected, table
 
 
 def test_published_tables_are_read_back(opened: Warehouse, night_copy: Path) -> None:
