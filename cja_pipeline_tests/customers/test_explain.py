@@ -84,6 +84,9 @@ def test_pairs() -> None:
     assert direct.verdict.startswith("One customer, by score of")
     parts = {row["compared"]: row for row in direct.parts}
     assert parts["emails"]["they are"] == parts["first_name"]["they are"] == "equal"
+    added = [row["adds bits"] for name, row in parts.items() if name != "together"]
+    assert parts["any two records"]["adds bits"] < 0
+    assert sum(added) == pytest.approx(parts["together"]["adds bits"], abs=0.5)  # each is rounded
     assert parts["together"]["adds bits"] == pytest.approx(direct.link["weight"], abs=0.06)  # type: ignore[index]
     way = explain_pair(wh, "profile:P1", "profile:P2")
     assert way.together

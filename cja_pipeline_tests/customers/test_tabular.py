@@ -176,6 +176,19 @@ def test_odd_tables_are_resolved(tmp_path: Path, text: str, customers: int) -> N
     assert len(result.table) == max(0, text.count("\n") - 1 - text.count("\n,,\n"))
 
 
+def test_a_few_rows_suffice() -> None:
+    """A name is not common because it stands in two rows of four."""
+    home = {"address": "Ringweg 1", "postcode": "80331", "city": "München"}
+    rows = [
+        {"first_name": "Bernd", "last_name": "Lau", "email": "kasse@partner.example", **home},
+        {"first_name": "Bernd", "last_name": "Lau", "email": "bernd.lau@gmx.de", **home},
+        {"first_name": "Clara", "last_name": "Öz", "email": "clara@oez.de"},
+        {"first_name": "Ute", "last_name": "Lau", "email": "ute@gmx.de", **home},
+    ]
+    found = resolve(pd.DataFrame(rows), secret=SECRET)["customer_id"]
+    assert [found.tolist().index(one) for one in found] == [0, 0, 2, 3]
+
+
 def test_a_mailbox_of_many_numbers_is_nobodys() -> None:
     crowd = [{"email": "keine@angabe.de", "phone": f"0171 23456{n:02d}"} for n in range(12)]
     pair = [{"email": "anna@web.de", "phone": "0171 9999999"}, {"email": "anna@web.de"}]

@@ -10,9 +10,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cja_pipeline.customers import config
 from cja_pipeline.customers.identity.links import Row, links_of, rows_of, strongest, way, what, why_not
-from cja_pipeline.customers.identity.scored.model import current
+from cja_pipeline.customers.identity.parts import parts_of
 from cja_pipeline.warehouse import Warehouse
 
 DEVICES = {
@@ -123,7 +122,7 @@ def explain_pair(wh: Warehouse, record: str, other: str, models: Path | None = N
     mine = [edge for edge in edges if {edge["record"], edge["other"]} == {record, other}]
     link = max(mine, key=lambda edge: (edge["weight"] is None, edge["weight"] or 0.0), default=None)
     path = way(wh, owner[record], record, other) if together else []
-    parts = _parts(wh, record, other, models)
+    parts = parts_of(wh, record, other, models)
     verdict = _verdict(together, link, path)
     if link is not None and link["verdict"] == "refused":
         verdict += _between(wh, customers)
@@ -161,43 +160,6 @@ def _summary(wh: Warehouse, customer_id: str) -> Row:
         return {"customer_id": customer_id}
     query = f"SELECT {columns} FROM customers.customers WHERE customer_id = ?"
     return (rows_of(wh, query, [customer_id]) or [{"customer_id": customer_id}])[0]
-
-
-def _parts(wh: Warehouse, record: str, other: str, models: Path | None) -> list[Row]:
-    """What each comparison of the two adds to their weight, by the model in use."""
-    from cja_pipeline.customers.identity.scored.linkage import arrow, linkage_rows, short_forms
-    from cja_pipeline.customers.identity.scored.score import score
-
-    nodes = wh.sql(
-        "SELECT node FROM customers.identity_records WHERE record_key IN (?, ?) ORDER BY node",
-        [record, other],
-    ).fetchall()
-    if len(nodes) < 2:
-        return []
-    rules, model = config.identity(), current(models)
-    wh.execute(
-        "CREATE OR REPLACE TEMP TABLE explained AS SELECT unnest(?::BIGINT[]) AS node",
-        [[n for (n,) in nodes]],
-    )
-    short_forms(wh, rules)
-    rows = linkage_rows(wh, rules, "explained")
-    pair = arrow(wh, "SELECT min(node) AS node, max(node) AS other FROM explained")
-    weighed = score(rows, pair, model, parts=True).to_pylist()[0]
-    present = {name: rows[name].to_pylist() for name in rows.column_names}
-    found = []
-    for name in model.compared:
-        both = present.get(name, [None])
-        said = (
-            "missing"
-            if any(value is None for value in both)
-            else "equal"
-            if both[0] == both[1]
-            else "different"
-        )
-        if said == "different" and weighed[name] > 0:
-            said = "alike"
-        found.append({"compared": name, "they are": said, "adds bits": round(weighed[name], 1)})
-    return [*found, {"compared": "together", "they are": "", "adds bits": round(weighed["weight"], 1)}]
 
 
 def _link(edge: Row, record: str) -> str:

@@ -20,6 +20,7 @@ NAME_ONLY_BITS = (
 )
 SECOND_CONTACT_BITS = 2.0  # most that a second shared mailbox or number adds to the first: couples share both
 HOUSEHOLD_BITS = 1.0  # most that a shared name or address adds to a shared mailbox or number
+FEW = 100  # rows that chance counts for where values are counted
 CAP_FROM = 0.2  # household pairs per match pair from which the cap is worth its cost in recall
 
 
@@ -33,10 +34,12 @@ class Scorer:
         compared = model.settings["comparisons"]
         self._compared = [one["output_column_name"] for one in compared]
         self._by_frequency = {
-            one["output_column_name"]
+            level["tf_adjustment_column"]: level["u_probability"]
             for one in compared
-            if any(level.get("tf_adjustment_column") for level in one["comparison_levels"])
+            for level in one["comparison_levels"]
+            if level.get("tf_adjustment_column")
         }
+        self._register_frequencies()
 
     @property
     def capped(self) -> bool:
@@ -55,6 +58,19 @@ class Scorer:
         frame = pd.DataFrame({"join_key_l": wanted["node"], "join_key_r": wanted["other"], "match_key": "0"})
         self._linker.table_management.register_blocked_pairs_for_predict(database.register(frame))
         return self._read(self._linker.inference.predict(), None)
+
+    def _register_frequencies(self) -> None:
+        """How often each value occurs, drawn to chance: two rows of seven make no common name."""
+        database = self._linker._db_api
+        table = next(iter(self._linker._input_tables_dict.values())).physical_name
+        for column, chance in self._by_frequency.items():
+            database.duckdb_con.execute(
+                f"CREATE TABLE frequency_{column} AS SELECT {column}, (count(*) + {FEW * chance!r})"
+                f" / (sum(count(*)) OVER () + {FEW}) AS tf_{column} FROM {table}"
+                f" WHERE {column} IS NOT NULL GROUP BY {column}"
+            )
+            frequencies = database.register(f"frequency_{column}")
+            self._linker.table_management.register_term_frequency_lookup(frequencies, column)
 
     def _weight(self) -> str:
         """The weight of a pair as SQL.
