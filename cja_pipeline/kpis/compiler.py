@@ -1,18 +1,19 @@
 """From the catalogue to few scans: what each row of a source adds, and the moments over units that KPIs need.
 
-One *scan* reads a source once for all its KPIs. `unit_sums` then adds rows up by unit, period and slice and
-takes the moments over units. Distinct people therefore come out right at every grain: nobody's days are added
-up as if they were people.
+A source is read once for all its KPIs. `unit_sums` then adds rows up by unit, period and slice and takes the
+moments over units, in one *scan* per window and maturity. Distinct people therefore come out right at every
+grain: nobody's days are added up as if they were people.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from cja_pipeline.kpis.kpi_entry import Kpi
 from cja_pipeline.kpis.kpi_sources import SEGMENT, SEGMENT_TABLE, Source
+from cja_pipeline.kpis.unit_rows import UnitRows
 from cja_pipeline.kpis.unit_sums import Moment, Total
 
 NOT_SET = "(not set)"
@@ -26,10 +27,14 @@ def business_day(column: str, zone: str = "p.kpi_zone") -> str:
 
 @dataclass(frozen=True)
 class Scope:
-    """What a compilation depends on besides the catalogue: the last day and whether segments are known."""
+    """What a compilation depends on besides the catalogue: the last day and whether segments are known.
+
+    `held` maps the text of a source that is read several times to the table where its rows are.
+    """
 
     as_of: dt.date
     segments: bool = False
+    held: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @property
     def age(self) -> str:
@@ -67,7 +72,11 @@ def rows_sql(source: Source, scope: Scope, names: Sequence[str] | None = None) -
             f"from {SEGMENT_TABLE}) v on v.kpi_customer = s.{source.unit}"
         )
     where = f"\nwhere {source.where}" if source.where else ""
-    return f"select s.*, {', '.join(columns)}\nfrom {source.text} s\n" + "\n".join(joins) + where
+    return (
+        f"select s.*, {', '.join(columns)}\nfrom {scope.held.get(source.text, source.text)} s\n"
+        + "\n".join(joins)
+        + where
+    )
 
 
 @dataclass(frozen=True)
@@ -80,14 +89,14 @@ class Plan:
 
 @dataclass
 class Scan:
-    """All KPIs that are computed from one pass over one source."""
+    """All KPIs of one source, window and maturity. Scans of one source share its measures: see `Reading`."""
 
     source: Source
     scope: Scope
     shift_days: int
     maturity_days: int
+    measures: dict[str, int]
     plans: list[Plan] = field(default_factory=list)
-    measures: dict[str, int] = field(default_factory=dict)
     moments: dict[Moment, int] = field(default_factory=dict)
 
     @property
@@ -156,18 +165,41 @@ class Scan:
     def _moment(self, left: Total, right: Total | None = None) -> int:
         return self.moments.setdefault(Moment(left, right), len(self.moments))
 
-    def sql(self, first: dt.date) -> str:
-        """SELECT of ``unit, day`` (days since `first`, on which the row is reported), the dimensions and the
-        measures of every row."""
+
+@dataclass
+class Reading:
+    """All scans of one source, whose rows are read once."""
+
+    scans: list[Scan]
+
+    @property
+    def source(self) -> Source:
+        return self.scans[0].source
+
+    @property
+    def shift_days(self) -> int:
+        """The longest shift: rows are read from so many days before the first that is measured."""
+        return max(scan.shift_days for scan in self.scans)
+
+    def sql(self, first: dt.date, dimensions: Sequence[str]) -> str:
+        """SELECT of ``unit, day`` (days since `first` less `shift_days`, the row's own), the dimensions and
+        the measures of every row."""
         oldest = first - dt.timedelta(days=self.shift_days)
-        slices = [f"kpi_{name}" for name in self.scope.dimensions(self.source)]
-        measures = [f"{text} as m{number}" for text, number in self.measures.items()]
+        last = max(scan.last_row_day for scan in self.scans)
+        slices = [f"kpi_{name}" for name in dimensions]
+        measures = [f"{text} as m{number}" for text, number in self.scans[0].measures.items()]
         return (
             f"select hash(kpi_unit) as unit, cast(kpi_day - date '{oldest}' as integer) as day, "
             f"{', '.join([*slices, *measures])}\n"
-            f"from (\n{rows_sql(self.source, self.scope)}\n) r\n"
-            f"where kpi_day between date '{oldest}' and date '{self.last_row_day}'"
+            f"from (\n{rows_sql(self.source, self.scans[0].scope, dimensions)}\n) r\n"
+            f"where kpi_day between date '{oldest}' and date '{last}'"
         )
+
+    def rows_of(self, scan: Scan, rows: UnitRows, first: dt.date) -> UnitRows:
+        """The rows that one scan counts, by the day (since `first`) on which they are reported."""
+        begin = self.shift_days - scan.shift_days
+        last = (scan.last_row_day - first).days + self.shift_days
+        return rows.between(begin, last)
 
 
 def measure_sql(kpi: Kpi, text: str, scope: Scope) -> str:
@@ -177,14 +209,18 @@ def measure_sql(kpi: Kpi, text: str, scope: Scope) -> str:
     return f"case when {where} then {number} end" if where else number
 
 
-def plan_scans(kpis: Sequence[Kpi], sources: dict[str, Source], scope: Scope) -> list[Scan]:
-    """The scans for all KPIs that are sums over units (all kinds but quantile, survival, derived)."""
+def plan_readings(kpis: Sequence[Kpi], sources: dict[str, Source], scope: Scope) -> list[Reading]:
+    """What to read for all KPIs that are sums over units (all kinds but quantile, survival, derived)."""
     scans: dict[tuple[str, int, int], Scan] = {}
+    readings: dict[str, Reading] = {}
     for kpi in kpis:
         if kpi.kind in ("quantile", "survival", "derived"):
             continue
         key = (str(kpi.source), kpi.shift_days, kpi.maturity_days)
         if key not in scans:
-            scans[key] = Scan(sources[key[0]], scope, kpi.shift_days, kpi.maturity_days)
+            reading = readings.setdefault(key[0], Reading([]))
+            shared = reading.scans[0].measures if reading.scans else {}
+            scans[key] = Scan(sources[key[0]], scope, kpi.shift_days, kpi.maturity_days, shared)
+            reading.scans.append(scans[key])
         scans[key].add(kpi)
-    return list(scans.values())
+    return list(readings.values())

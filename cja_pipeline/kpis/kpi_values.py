@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from cja_pipeline.kpis.blocks import NUMBERS, concat, empty, length, table, with_zeros
 from cja_pipeline.kpis.catalogue import Catalogue, load_catalogue
-from cja_pipeline.kpis.compiler import Plan, Scan, Scope, plan_scans
+from cja_pipeline.kpis.compiler import Plan, Scan, Scope, plan_readings
 from cja_pipeline.kpis.coverage import Coverage, finish
 from cja_pipeline.kpis.describe import describe, headline_numbers
 from cja_pipeline.kpis.estimates import derive, estimate
@@ -17,7 +18,7 @@ from cja_pipeline.kpis.kpi_sources import SEGMENT_TABLE, load_sources, load_sour
 from cja_pipeline.kpis.objectives import apply_objectives, load_objectives
 from cja_pipeline.kpis.periods import Calendar
 from cja_pipeline.kpis.row_kpis import compute_rows
-from cja_pipeline.kpis.unit_rows import read_rows
+from cja_pipeline.kpis.unit_rows import UnitRows, read_rows
 from cja_pipeline.kpis.unit_sums import sum_units
 from cja_pipeline.warehouse import Warehouse
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["build_kpi_values", "headline_numbers", "read_scope"]
 # A slice without any row is a zero for these, and nothing at all for a rate.
 FILLED = ("count", "sum", "distinct")
+ROW_KINDS = ("quantile", "survival")
 
 
 def build_kpi_values(wh: Warehouse) -> int:
@@ -83,15 +85,30 @@ class _Build:
         }
         for read in {read for name in self.available for read in self.sources[name].reads}:
             self.wh.ensure(read)
+        self.scope = replace(self.scope, held=dict(self._hold()))
+
+    def _hold(self) -> Iterator[tuple[str, str]]:
+        """Keep the rows of models that are read for sums and again for quantiles."""
+        readers = [(str(kpi.source), kpi.kind in ROW_KINDS) for kpi in self.catalogue]
+        for name in sorted({source for source, alone in readers if alone and source in self.available}):
+            source = self.sources[name]
+            if source.model and len([source for source, _ in readers if source == name]) > 1:
+                self.wh.execute(
+                    f"CREATE OR REPLACE TEMP TABLE kpi_rows_{name} AS SELECT * FROM {source.text}"
+                )
+                yield source.text, f"kpi_rows_{name}"
 
     def sums(self) -> None:
         """KPIs that are sums over units: one pass per source."""
         kpis = [kpi for kpi in self.catalogue if kpi.source in self.available]
-        for scan in plan_scans(kpis, self.sources, self.scope):
-            self._scan(scan)
+        first = self.calendar.first
+        for reading in plan_readings(kpis, self.sources, self.scope):
+            dimensions = self._split_by([plan.kpi for scan in reading.scans for plan in scan.plans])
+            rows = read_rows(self.wh, reading.sql(first, dimensions), dimensions)
+            for scan in reading.scans:
+                self._scan(scan, reading.rows_of(scan, rows, first))
 
-    def _scan(self, scan: Scan) -> None:
-        rows = read_rows(self.wh, scan.sql(self.calendar.first), self.scope.dimensions(scan.source))
+    def _scan(self, scan: Scan, rows: UnitRows) -> None:
         slices: dict[str, dict[str, list[str]]] = {
             grain: {p.kpi.id: self._slices(p.kpi, grain) for p in scan.plans if grain in p.kpi.grains}
             for grain in GRAINS
@@ -121,7 +138,7 @@ class _Build:
     def rows(self) -> None:
         """KPIs that need the rows themselves."""
         for kpi in self.catalogue:
-            if kpi.kind in ("quantile", "survival") and kpi.source in self.available:
+            if kpi.kind in ROW_KINDS and kpi.source in self.available:
                 grains: dict[str, list[str]] = {g: self._slices(kpi, g) for g in kpi.grains}
                 source = self.sources[str(kpi.source)]
                 self._keep(kpi, *compute_rows(self.wh, kpi, source, self.scope, self.calendar, grains))
@@ -143,6 +160,11 @@ class _Build:
         source = self.sources[str(kpi.source)]
         self.coverage[kpi.id] = Coverage.of(kpi, source, days, self.calendar)
         self.parts[kpi.id] = finish(kpi, kpi.grains, numbers, self.calendar, self.coverage[kpi.id])
+
+    def _split_by(self, kpis: list[Kpi]) -> list[str]:
+        """Dimensions that any of these KPIs of one source is split by at any of its grains."""
+        wanted = {name for kpi in kpis for grain in kpi.grains for name in self._slices(kpi, grain)}
+        return [name for name in self.scope.dimensions(self.sources[str(kpis[0].source)]) if name in wanted]
 
     def _slices(self, kpi: Kpi, grain: str) -> list[str]:
         """Dimensions that a KPI is split by at a grain today."""

@@ -166,16 +166,17 @@ def quantile(
 def grouped_quantile(
     values: ArrayLike, group: ArrayLike, q: float, cluster: ArrayLike, confidence: float = 0.95
 ) -> Estimate:
-    """The quantile of every group, with limits read off where the share of values below is q ± t·se.
+    """The quantile of every group, with limits read off where the share of values below is q ± z·se.
 
     Args:
         values: one per row. group: number of the row's group, from 0 without gaps. cluster: integer per row.
 
-    Source: Woodruff 1952, se by the clustered delta method, never below the binomial one. Limits beyond the
-    data are the smallest or largest value; a group of one cluster has NaN limits.
+    Source: Woodruff 1952, se by the clustered delta method, never below the binomial one. That one is known,
+    not estimated, so z serves and not t. Limits lie between two values where the share does (Hettmansperger &
+    Sheather 1986): whole steps would make them too wide. Limits beyond the data are the smallest or largest
+    value; a group of one cluster has NaN limits.
     """
     import numpy as np
-    from scipy.special import stdtrit
 
     x, code, unit = as_floats(values), np.asarray(group), np.asarray(cluster, dtype=np.int64)
     order = np.lexsort((x, code))
@@ -192,16 +193,13 @@ def grouped_quantile(
     clusters = np.bincount(owner)
     nn, dd, nd = (np.bincount(owner, part) for part in (hits * hits, rows * rows, hits * rows))
     share = ratio_from_moments(clusters, np.bincount(owner, hits), size, nn, dd, nd, confidence)
-    with np.errstate(invalid="ignore"):
-        se = np.fmax(share.se, np.sqrt(q * (1 - q) / size))
-        spread = np.where(clusters > 1, se, np.nan) * stdtrit(
-            np.maximum(clusters - 1, 1), 0.5 + confidence / 2
-        )
-    known = ~np.isnan(spread)
-    reach = np.where(known, spread, 0.0)
-    low = x[start + np.clip(np.floor((q - reach) * size), 0, size - 1).astype(int)]
-    high = x[start + np.clip(np.ceil((q + reach) * size), 0, size - 1).astype(int)]
-    low, high = np.where(known, low, np.nan), np.where(known, high, np.nan)
+    se = np.fmax(share.se, np.sqrt(q * (1 - q) / size))
+    reach = z_value(confidence) * np.array([[-1], [1]]) * se
+    # the i-th of n ordered values, from 0, is where the share (i + 1/2) / n lies below
+    place = np.clip((q + reach) * size - 0.5, 0, size - 1)
+    below, above = np.floor(place).astype(int), np.ceil(place).astype(int)
+    limits = x[start + below] + (x[start + above] - x[start + below]) * (place - below)
+    low, high = np.where(clusters > 1, limits, np.nan)
     return Estimate(point, low, high, (high - low) / (2 * z_value(confidence)))
 
 

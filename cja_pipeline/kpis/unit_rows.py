@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -45,6 +45,27 @@ class UnitRows:
         import numpy as np
 
         return [first + dt.timedelta(days=int(day)) for day in np.flatnonzero(np.bincount(self.day))]
+
+    def between(self, begin: int, last: int) -> UnitRows:
+        """The rows from day `begin` to day `last`; `begin` becomes day 0."""
+        import numpy as np
+
+        inside = (self.day >= begin) & (self.day <= last)
+        if begin == 0 and inside.all():
+            return self
+        chosen = np.flatnonzero(inside)
+        return replace(self.take(chosen), day=self.day[chosen] - begin)
+
+    def take(self, chosen: Numbers) -> UnitRows:
+        """The rows at these positions."""
+        measures = [measure[chosen] for measure in self.measures]
+        return replace(
+            self,
+            unit=self.unit[chosen],
+            day=self.day[chosen],
+            slice=self.slice[chosen],
+            measures=measures,
+        )
 
 
 def read_rows(wh: Warehouse, query: str, dimensions: Sequence[str]) -> UnitRows:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from cja_pipeline.kpis.unit_rows import UnitRows
 
     Floats = NDArray[np.float64]
+    Columns = list[Floats]
     Numbers = NDArray[np.int64]
     Wanted = Mapping[str, Sequence[str]]
 
@@ -115,19 +116,18 @@ class _Sums:
         key = number * (self.days * self.slices) + cell
         order = np.argsort(key)
         starts = _starts(key[order])
-        columns = np.stack([column[part].astype(float) for column in self.rows.measures], axis=1)
+        columns = [column[part].astype(float) for column in self.rows.measures]
         measures = _added(order, starts, columns)
         number, cell = np.divmod(key[order[starts]], self.days * self.slices)
         terms = evaluate(self.moments, measures)
         places, place = np.unique(cell, return_inverse=True)
-        counted = np.column_stack([terms, np.ones(len(cell))])
-        self.plain.append((places, _spread(place, len(places), counted)))
+        self.plain.append((places, _spread(place, len(places), [*terms, np.ones(len(cell))])))
         several = np.bincount(number)[number] > 1
         if self.bent and several.any():
-            bent = np.ascontiguousarray(terms[several][:, self.bent])
-            self._correct(number[several], cell[several], measures[several], bent)
+            bent = [terms[i][several] for i in self.bent]
+            self._correct(number[several], cell[several], [m[several] for m in measures], bent)
 
-    def _correct(self, unit: Numbers, cell: Numbers, measures: Floats, terms: Floats) -> None:
+    def _correct(self, unit: Numbers, cell: Numbers, measures: Columns, terms: Columns) -> None:
         """Where a unit has several rows in a group: the moment of their sum, less the sum of theirs.
 
         Rows are sorted by unit and day. Where all rows of a unit and period are of one slice, the group of
@@ -138,8 +138,9 @@ class _Sums:
         bent = [self.moments[i] for i in self.bent]
         day, code = np.divmod(cell, self.slices)
 
-        def change(rows: Numbers, starts: Numbers) -> Floats:
-            return evaluate(bent, _added(rows, starts, measures)) - _added(rows, starts, terms)
+        def change(rows: Numbers, starts: Numbers) -> Columns:
+            sums = evaluate(bent, _added(rows, starts, measures))
+            return [new - old for new, old in zip(sums, _added(rows, starts, terms), strict=True)]
 
         for grain, names in self.wanted.items():
             period, count = self.periods[grain][day], self.count[grain]
@@ -154,7 +155,8 @@ class _Sums:
                 first = value[starts]
                 mixed = np.bincount(group, value != first[group], len(starts)) > 0
                 found, places = self.corrections[grain, name], values * count
-                found += _spread((first * count + when)[~mixed], places, whole[~mixed])
+                pure = np.flatnonzero(~mixed)
+                found += _spread((first * count + when)[pure], places, [part[pure] for part in whole])
                 inside = np.flatnonzero(mixed[group])
                 key = group[inside] * values + value[inside]
                 order = np.argsort(key)
@@ -173,10 +175,11 @@ class _Sums:
         for grain, names in self.wanted.items():
             period = self.periods[grain][day]
             kept = period >= 0
+            inside = list(sums[kept].T)
             found[grain] = {}
             for name in names:
                 place = self.codes[name][code[kept]] * self.count[grain] + period[kept]
-                total = _spread(place, self.values[name] * self.count[grain], sums[kept])
+                total = _spread(place, self.values[name] * self.count[grain], inside)
                 total[:, self.bent] += self.corrections[grain, name]
                 there = np.flatnonzero(total[:, -1])
                 found[grain][name] = Cells(there, total[there, :-1])
@@ -193,51 +196,47 @@ def _several(rows: Numbers, key: Numbers) -> tuple[Numbers, Numbers, Numbers]:
     return rows[np.repeat(many, size)], np.cumsum(size[many]) - size[many], key[starts[many]]
 
 
-def _added(rows: Numbers, starts: Numbers, values: Floats) -> Floats:
-    """Sums of groups of rows: the first group is `rows` from `starts[0]` to `starts[1]`, and so on."""
+def _added(rows: Numbers, starts: Numbers, values: Sequence[Floats]) -> Columns:
+    """Sums of groups of rows, by column: the first group is `rows` from `starts[0]` to `starts[1]`, and so on."""
     import numpy as np
-    from scipy.sparse import csr_matrix
 
-    ends = np.append(starts, len(rows))
-    # as a product of matrices: several times faster than reduceat along the rows
-    return csr_matrix((np.ones(len(rows)), rows, ends), shape=(len(starts), len(values))) @ values
+    if len(starts) == len(rows):
+        return [column[rows] for column in values]
+    return [np.add.reduceat(column[rows], starts) for column in values]
 
 
-def _spread(place: Numbers, places: int, values: Floats) -> Floats:
-    """Rows added up by place; shape (places, columns)."""
+def _spread(place: Numbers, places: int, values: Sequence[Floats]) -> Floats:
+    """Columns added up by place; shape (places, columns)."""
     import numpy as np
-    from scipy.sparse import csc_matrix
 
-    ends = np.arange(len(place) + 1)
-    return csc_matrix((np.ones(len(place)), place, ends), shape=(places, len(place))) @ values
+    # column by column: whole columns fit the processor's cache, tables of them do not
+    return np.column_stack([np.bincount(place, column, places).astype(float) for column in values])
 
 
-def evaluate(moments: Sequence[Moment], measures: Floats) -> Floats:
-    """The value of each moment for every row of sums; shape (rows, moments)."""
+def evaluate(moments: Sequence[Moment], measures: Sequence[Floats]) -> Columns:
+    """The value of each moment for every row of sums, as columns; `measures` are columns, too."""
     import numpy as np
 
     known: dict[Total, Floats] = {}
 
     def total(asked: Total) -> Floats:
         if asked not in known:
-            value = measures[:, asked.measure]
+            value = measures[asked.measure]
             if asked.kind == "any":
                 value = (value > 0).astype(float)
             elif asked.kind == "some":
                 value = (value != 0).astype(float)
             elif asked.kind == "both":
-                value = ((value > 0) & (measures[:, asked.other] > 0)).astype(float)
+                value = ((value > 0) & (measures[asked.other] > 0)).astype(float)
             elif asked.kind == "where":
-                value = np.where(measures[:, asked.other] > 0, value, 0.0)
+                value = np.where(measures[asked.other] > 0, value, 0.0)
             known[asked] = value
         return known[asked]
 
-    found = np.empty((len(measures), len(moments)))
-    for i, moment in enumerate(moments):
-        found[:, i] = total(moment.left)
-        if moment.right is not None:
-            found[:, i] *= total(moment.right)
-    return found
+    return [
+        total(moment.left) if moment.right is None else total(moment.left) * total(moment.right)
+        for moment in moments
+    ]
 
 
 def _starts(key: NDArray[np.generic]) -> Numbers:

@@ -9,17 +9,18 @@ an interval that takes visits for independent fails here.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cja_pipeline.kpis.blocks import blank
 from cja_pipeline.kpis.catalogue import load_catalogue
-from cja_pipeline.kpis.compiler import Scan, plan_scans
+from cja_pipeline.kpis.compiler import Reading, Scan, Scope, plan_readings
 from cja_pipeline.kpis.estimates import derive, estimate
 from cja_pipeline.kpis.kpi_entry import Kpi
 from cja_pipeline.kpis.kpi_sources import load_sources
 from cja_pipeline.kpis.kpi_values import read_scope
+from cja_pipeline.kpis.periods import Calendar
 from cja_pipeline.kpis.row_kpis import estimate_groups, read_kpi_rows
 from cja_pipeline.kpis.unit_rows import UnitRows, read_rows
 from cja_pipeline.kpis.unit_sums import evaluate
@@ -76,15 +77,13 @@ def coverage(
 
     catalogue, sources = load_catalogue(), load_sources()
     scope, calendar = read_scope(wh)
-    scans = [
-        scan
-        for scan in plan_scans(list(catalogue), sources, scope)
-        if scan.source.people and wh.exists(scan.source.table)
+    readings = [
+        reading
+        for reading in plan_readings(list(catalogue), sources, scope)
+        if reading.source.people and wh.exists(reading.source.table)
     ]
-    read = [
-        _recent(read_rows(wh, scan.sql(calendar.first), scope.dimensions(scan.source)), calendar)
-        for scan in scans
-    ]
+    scans = [scan for reading in readings for scan in reading.scans]
+    read = [rows for reading in readings for rows in _recent(wh, reading, scope, calendar)]
     units = np.unique(np.concatenate([rows.unit for rows in read]))
     drawn = Samples(units, customers / len(units), samples, seed)
     found: list[dict[str, Any]] = []
@@ -109,22 +108,14 @@ def coverage(
     return pd.DataFrame(found)
 
 
-def _recent(rows: UnitRows, calendar: Any) -> UnitRows:
-    import numpy as np
-
+def _recent(wh: Warehouse, reading: Reading, scope: Scope, calendar: Calendar) -> Iterator[UnitRows]:
+    """Rows of the last days of every scan of a reading."""
+    dimensions = scope.dimensions(reading.source)
+    rows = read_rows(wh, reading.sql(calendar.first, dimensions), dimensions)
     last = (calendar.as_of - calendar.first).days
-    return _take(rows, np.flatnonzero(rows.day > last - DAYS))
-
-
-def _take(rows: UnitRows, chosen: NDArray[np.int64]) -> UnitRows:
-    return UnitRows(
-        rows.unit[chosen],
-        rows.day[chosen],
-        rows.slice[chosen],
-        rows.codes,
-        rows.labels,
-        [measure[chosen] for measure in rows.measures],
-    )
+    for scan in reading.scans:
+        counted = reading.rows_of(scan, rows, calendar.first)
+        yield counted.between(last - DAYS + 1, last)
 
 
 def _slice(rows: UnitRows, dimension: str, value: str) -> UnitRows | None:
@@ -136,7 +127,7 @@ def _slice(rows: UnitRows, dimension: str, value: str) -> UnitRows | None:
     if dimension not in rows.codes or value not in rows.labels[dimension]:
         return None
     wanted = rows.labels[dimension][rows.codes[dimension]] == value
-    return _take(rows, np.flatnonzero(wanted[rows.slice]))
+    return rows.take(np.flatnonzero(wanted[rows.slice]))
 
 
 def _sampled(scan: Scan, rows: UnitRows, drawn: Samples) -> dict[str, Block]:
@@ -149,7 +140,7 @@ def _sampled(scan: Scan, rows: UnitRows, drawn: Samples) -> dict[str, Block]:
     units, place = np.unique(rows.unit, return_inverse=True)
     columns = np.stack([measure.astype(float) for measure in rows.measures], axis=1)
     per_unit = csr_matrix((np.ones(len(place)), (place, np.arange(len(place))))) @ columns
-    terms = evaluate(list(scan.moments), per_unit)
+    terms = np.column_stack(evaluate(list(scan.moments), list(per_unit.T)))
     sums = [
         drawn.weights(units, low, min(low + CHUNK, drawn.count)) @ terms
         for low in range(0, drawn.count, CHUNK)

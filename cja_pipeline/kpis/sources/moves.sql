@@ -4,6 +4,7 @@ select
   s.customer_id,
   s.stage,
   s.entered_at,
+  t.business_date,
   lead(s.stage) over (partition by s.customer_id order by s.spell) as next_stage,
   date_diff('second', s.entered_at, s.exited_at) / 86400.0 as days_to_next,
   t.channel,
