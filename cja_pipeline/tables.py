@@ -22,6 +22,7 @@ class Column(StrictModel):
     """One declared column. `type` is a DuckDB type; `pii` marks personal data that never leaves its room.
 
     `made_of` names what the column is computed from (``schema.table.column``) where no SQL model says so.
+    Where the condition `withheld_when` holds, the column is null in the published table.
     """
 
     type: str = Field(pattern=COLUMN_TYPE)
@@ -29,6 +30,7 @@ class Column(StrictModel):
     pii: bool = False
     nullable: bool = True
     made_of: list[str] = Field(default_factory=list)
+    withheld_when: str | None = None
 
 
 class Declaration(StrictModel):

@@ -94,6 +94,23 @@ def test_personal_columns_stay_behind(warehouse: Warehouse, notes: Table, url: s
         query(url, "SELECT email FROM notes")
 
 
+def test_withheld_figures_stay_behind(
+    warehouse: Warehouse, notes: Table, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    amount = notes.columns["amount"].model_copy(update={"withheld_when": "note_id = '001'"})
+    monkeypatch.setitem(notes.columns, "amount", amount)
+    fill(warehouse, "1.10", "2.20")
+    publish(warehouse, url)
+    fill(warehouse, "1.10", "9.90", "3.30")  # what is withheld changes, and a row is added
+    publish(warehouse, url)
+    assert [row[0] is None for row in query(url, "select amount from notes order by note_id")] == [
+        False,
+        True,
+        False,
+    ]
+    assert warehouse.scalar("select amount from kpis.notes where note_id = '001'") is not None
+
+
 def test_a_failed_publish_leaves_the_last_one(
     warehouse: Warehouse, notes: Table, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

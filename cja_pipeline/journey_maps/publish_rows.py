@@ -45,6 +45,17 @@ class Rows:
     def _state(self) -> str:
         return f'journey_maps."published_{self.name}"'
 
+    @property
+    def _public(self) -> str:
+        """The table as others may see it: what is withheld is null."""
+        withheld = [
+            f'CASE WHEN {spec.withheld_when} THEN NULL ELSE "{column}" END AS "{column}"'
+            for column, spec in self.table.columns.items()
+            if spec.withheld_when
+        ]
+        replaced = f" REPLACE ({', '.join(withheld)})" if withheld else ""
+        return f"(SELECT *{replaced} FROM {self.table.full_name})"
+
     def _keys(self, alias: str = "") -> str:
         prefix = f"{alias}." if alias else ""
         return ", ".join(f'{prefix}"{key}"' for key in self.table.key)
@@ -54,7 +65,7 @@ class Rows:
         listed = ", ".join(f'"{column}"' for column in self.columns)
         self.warehouse.execute(
             f"CREATE OR REPLACE TEMP TABLE {self._tonight} AS "
-            f"SELECT {self._keys()}, hash({listed}) AS row_hash FROM {self.table.full_name}"
+            f"SELECT {self._keys()}, hash({listed}) AS row_hash FROM {self._public}"
         )
         return self._added_up(self._tonight)
 
@@ -95,7 +106,7 @@ class Rows:
     def select(self, value: Any, *, changed_only: bool) -> str:
         """The query for the rows to write, in the order of their key, each column put through `value`."""
         values = ", ".join(value(name, self.table.columns[name].type) for name in self.columns)
-        source = self.table.full_name
+        source = self._public
         if changed_only:
             same = " AND ".join(f't."{key}" = d."{key}"' for key in self.table.key)
             changed = self._differing(self._tonight, self._state)

@@ -9,12 +9,16 @@ from pathlib import Path
 import pytest
 
 from cja_pipeline.config import ConfigError
+from cja_pipeline.journey_maps.build import build_journey_map
 from cja_pipeline.kpis.catalogue import load_catalogue
+from cja_pipeline.kpis.docs import catalogue_markdown
 from cja_pipeline.kpis.explain import explain_kpi
 from cja_pipeline.kpis.kpi_sources import load_sources
 from cja_pipeline.kpis.kpi_values import build_kpi_values
 from cja_pipeline.kpis.objectives import load_objectives
 from cja_pipeline.settings import get_settings
+from cja_pipeline.validated.gx import validate
+from cja_pipeline.validated.suites import load_suite
 from cja_pipeline.warehouse import Warehouse
 from cja_pipeline_tests.kpis.shop_data import FIRST, fill
 
@@ -95,6 +99,25 @@ def test_one_entry_adds_a_kpi_everywhere(override: Write) -> None:
         assert receipt.agrees
         assert wh.scalar("select label from kpis.kpi_catalogue where kpi_id = 'mobile_order_share'")
         assert wh.scalar("select count(*) from kpis.kpi_values where kpi_id = 'net_revenue'")
+        page = build_journey_map(wh)
+        figures = page[(page["section"] == "figure") & (page["item"] == "mobile_order_share")]
+        everybody = figures[figures["segment"] == "all"].iloc[0]
+        assert (everybody["label"], everybody["stage"]) == ("Orders on phones", "purchase")
+        assert everybody["value"] == pytest.approx(receipt.published["value"])
+        assert not missing_rows(wh)
+        wh.execute("delete from kpis.kpi_values where kpi_id = 'mobile_order_share'")
+        assert missing_rows(wh)
+    catalogue = load_catalogue()
+    assert "### Orders on phones (`mobile_order_share`)" in catalogue_markdown(catalogue)
+
+
+def missing_rows(wh: Warehouse) -> bool:
+    """Whether the check of the KPI table finds a KPI without rows."""
+    suite = load_suite("kpis.kpi_values")
+    assert suite is not None
+    mine = [each for each in suite.expectations if each.code == "every_kpi_has_rows"]
+    found = validate(wh, "kpis.kpi_values", mine, {})
+    return not found["every_kpi_has_rows"]["success"]
 
 
 @pytest.mark.parametrize(
