@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from pydantic import TypeAdapter
+
 from cja_pipeline.journey_maps.atomic import write_atomically
 from cja_pipeline.journey_maps.redact import clean
 from cja_pipeline.sources.credentials import redact
@@ -54,9 +56,9 @@ class Book:
         self.path = path
         self.incidents: dict[str, Incident] = {}
         # a book that is lost tells an incident twice, no more
-        with contextlib.suppress(OSError, ValueError, TypeError):
-            entries = json.loads(path.read_text(encoding="utf-8"))
-            self.incidents = {entry["key"]: Incident(**entry) for entry in entries}
+        with contextlib.suppress(OSError, ValueError):
+            entries = TypeAdapter(list[Incident]).validate_json(path.read_bytes())
+            self.incidents = {entry.key: entry for entry in entries}
 
     def observe(self, found: Iterable[Condition], kinds: Collection[str], now: dt.datetime) -> None:
         """Open what is new and close what is gone; only of these kinds, the others were not looked at."""

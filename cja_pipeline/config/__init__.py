@@ -85,17 +85,42 @@ def load_file(path: Path, model: type[Model]) -> Model:
         raise ConfigError(
             f"{path}: the file is missing; expected a YAML file with {model.__name__} settings."
         )
-    text = path.read_text(encoding="utf-8")
+    text = _text(path)
     try:
         data = yaml.load(text, Loader=SafeLoader)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date that is none
         raise ConfigError(f"{path}: not valid YAML: {error}") from error
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        root = yaml.compose(text, Loader=SafeLoader)
         faults = [_describe(path, root, fault) for fault in error.errors()]
         raise ConfigError("\n".join(faults)) from error
+
+
+def load_lines(path: Path, model: type[Model], words: str) -> list[Model]:
+    """Validate every line of a JSON-lines file; empty without the file.
+
+    Raises:
+        ConfigError: a line is not what `words` say; the message names file and line, and no value.
+    """
+    found = []
+    for number, line in enumerate(_text(path).split("\n") if path.exists() else [], 1):
+        if line.strip():
+            try:
+                found.append(model.model_validate_json(line))
+            except ValidationError as error:
+                raise ConfigError(f"{path}, line {number}: {words}") from error
+    return found
+
+
+def _text(path: Path) -> str:
+    raw = path.read_bytes()
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        raise ConfigError(f"{path}, line {line}: not UTF-8 text; save the file as UTF-8.") from error
 
 
 def _describe(path: Path, root: Any, fault: Any) -> str:

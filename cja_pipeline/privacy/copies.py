@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from cja_pipeline.config import StrictModel, load_lines
 from cja_pipeline.journey_maps.atomic import write_atomically
 from cja_pipeline.settings import Settings
 
@@ -22,32 +23,39 @@ class Copy:
     form: Literal["parquet", "csv"] = "parquet"
 
 
+class _Line(StrictModel):
+    path: str
+    table: str | None
+    form: Literal["parquet", "csv"]
+
+
 def note_copy(settings: Settings, copy: Copy) -> None:
     """Remember where a copy was written."""
     settings.privacy_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    line = _line(copy)
-    path = settings.privacy_dir / FILE
-    known = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    if line not in known:
-        with path.open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
+    here = Copy(copy.path.resolve(), copy.table, copy.form)
+    if here not in (known := noted_copies(settings)):
+        _write(settings, [*known, here])
 
 
 def forget_copy(settings: Settings, copy: Copy) -> None:
     """The copy is gone: forget where it was."""
-    kept = [one for one in noted_copies(settings) if one != copy]
-    lines = "".join(_line(one) + "\n" for one in kept)
-    write_atomically(settings.privacy_dir / FILE, lines.encode())
+    _write(settings, [one for one in noted_copies(settings) if one != copy])
 
 
-def _line(copy: Copy) -> str:
-    return json.dumps({"path": str(copy.path.resolve()), "table": copy.table, "form": copy.form})
+def _write(settings: Settings, copies: list[Copy]) -> None:
+    lines = [{"path": str(one.path), "table": one.table, "form": one.form} for one in copies]
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    write_atomically(settings.privacy_dir / FILE, text.encode())
 
 
 def noted_copies(settings: Settings) -> list[Copy]:
-    """Every copy ever noted, whether it is still there or not."""
-    path = settings.privacy_dir / FILE
-    if not path.exists():
-        return []
-    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    return [Copy(Path(line["path"]), line["table"], line["form"]) for line in lines]
+    """Every copy ever noted, whether it is still there or not.
+
+    Raises:
+        ConfigError: a line cannot be read; an erasure would miss that file.
+    """
+    words = "not a note of an exported file; correct or remove the line, and look after that file yourself"
+    return [
+        Copy(Path(line.path), line.table, line.form)
+        for line in load_lines(settings.privacy_dir / FILE, _Line, words)
+    ]

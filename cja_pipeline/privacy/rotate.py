@@ -11,6 +11,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from cja_pipeline.config import StrictModel, load_lines
 from cja_pipeline.journey_maps.atomic import write_atomically
 from cja_pipeline.privacy.keys import Keys
 from cja_pipeline.privacy.tombstones import read_tombstones
@@ -35,10 +36,15 @@ class Rotated:
     needed: list[str]
 
 
+class _Line(StrictModel):
+    key: str
+
+
 def key_in_use(settings: Settings) -> str | None:
     """Name of the key that the tables were made with, or None before the first night."""
     path = settings.decisions_dir / FILE
-    return json.loads(path.read_text(encoding="utf-8"))["key"] if path.exists() else None
+    noted = load_lines(path, _Line, "not the name of a key; put the file back from a backup")
+    return noted[0].key if noted else None
 
 
 def check_key(settings: Settings) -> None:
@@ -46,7 +52,7 @@ def check_key(settings: Settings) -> None:
     what was published about them.
 
     Raises:
-        RotationError: the key is not the one in use.
+        RotationError: the key is not the one in use. ConfigError: the note of it cannot be read.
     """
     before, now = key_in_use(settings), Keys.of(settings).current
     if before is None:

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from cja_pipeline.config import ConfigError
+from cja_pipeline.config import StrictModel, load_lines
 from cja_pipeline.journey_maps.atomic import write_atomically
 
 FILE = "erased.jsonl"
@@ -34,27 +34,24 @@ class Tombstone:
         )
 
 
+class _Line(StrictModel):
+    erasure: str
+    key: str
+    at: str
+    identifiers: list[str]
+
+
 def read_tombstones(decisions: Path) -> list[Tombstone]:
     """All erasures ever noted, in order; empty without the file.
 
     Raises:
         ConfigError: a line cannot be read. Nothing is guessed: an unread line would bring somebody back.
     """
-    path = decisions / FILE
-    if not path.exists():
-        return []
-    found = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        try:
-            value = json.loads(line)
-            found.append(
-                Tombstone(value["erasure"], value["key"], value["at"], tuple(map(str, value["identifiers"])))
-            )
-        except (ValueError, KeyError, TypeError) as error:
-            raise ConfigError(
-                f"{path}, line {number}: not a note of an erasure; put the file back from a backup"
-            ) from error
-    return found
+    words = "not a note of an erasure; put the file back from a backup"
+    return [
+        Tombstone(line.erasure, line.key, line.at, tuple(line.identifiers))
+        for line in load_lines(decisions / FILE, _Line, words)
+    ]
 
 
 def add_tombstone(decisions: Path, new: Tombstone) -> None:

@@ -11,6 +11,9 @@ import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from pydantic import TypeAdapter, ValidationError
+
+from cja_pipeline.config import ConfigError
 from cja_pipeline.journey_maps.atomic import write_atomically
 from cja_pipeline.privacy.keys import Keys
 from cja_pipeline.privacy.person import Person, recogniser
@@ -69,9 +72,12 @@ def pending(settings: Settings) -> list[Work]:
     """Erasures that were begun and not finished; their notes are completed where a crash left them out."""
     found = []
     for path in sorted(settings.privacy_dir.glob(f"*{SUFFIX}")):
-        value = json.loads(path.read_text(encoding="utf-8"))
-        value["values"] = [(kind, text) for kind, text in value["values"]]
-        found.append(Work(**value))
+        try:
+            found.append(TypeAdapter(Work).validate_json(path.read_bytes()))
+        except ValidationError as error:
+            # without what it says the erasure can be honoured, but not certified
+            raise ConfigError(f"{path}: not an erasure under way; put it back from a backup, or remove it "
+                              "and erase the person again") from error  # fmt: skip
     known = {one.erasure for one in read_tombstones(settings.decisions_dir)} if found else set()
     for work in found:
         if work.erasure not in known:

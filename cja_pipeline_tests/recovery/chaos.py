@@ -122,6 +122,8 @@ def chaos(folder: Path, kills: int, seed: int, tally: Tally) -> Tally:
                     what = f"seed {seed}, kill {tally.kills}, night {night}, {end.seconds:.2f} s"
                     tally.expect(end.killed or end.ok, f"{what}: failed by itself: {end.log[-800:]}")
                     tally.kills += end.killed
+                    if light and end.ok:  # it outlived its moment: the machine is faster than it was
+                        longest = end.seconds
                     check_between(tally, home, before, after, what)
                     tally.tell()
                 longest = max(0.9 * longest, finish(tally, nights, home, night, after).seconds)

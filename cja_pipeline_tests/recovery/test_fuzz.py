@@ -13,75 +13,21 @@ from typing import Any
 
 import httpx
 import pytest
-import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from cja_pipeline.config import SHIPPED, ConfigError, Shop, load_file
 from cja_pipeline.sources import pull
 from cja_pipeline.sources.client import Limits
 from cja_pipeline.sources.errors import SourceError
 from cja_pipeline.sources.manifest import read_manifest, verify
-from cja_pipeline.sources.registry import MODELS
 from cja_pipeline.sources.window import Window
 from cja_pipeline.validated.landed import landed_days, unfinished
 from cja_pipeline.validated.ledger import unbalanced_days
 from cja_pipeline.validated.load import load
 from cja_pipeline.warehouse import Warehouse
+from cja_pipeline_tests.recovery.mutations import JSON, examples, mutated
 from cja_pipeline_tests.sources.helpers import AS_OF, DAY, ZONE, answering, lines, source
 from cja_pipeline_tests.validated import vendors as v
-
-
-def examples(count: int) -> settings:
-    """So many examples per run, however long each takes; the same ones each time."""
-    return settings(
-        max_examples=count, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
-    )
-
-
-ODD = ["", "0", "-1", "1e400", "2026-13-45", "2026-03-02T12:00:00Z", "\x00", "=1+1", "'; --"]
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False)
-    | st.text(max_size=20) | st.sampled_from(ODD),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
-    max_leaves=6,
-)  # fmt: skip
-
-
-def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """Every place inside a JSON value."""
-    found = [path]
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            found += places(inner, (*path, key))
-    elif isinstance(value, list):
-        for index, inner in enumerate(value):
-            found += places(inner, (*path, index))
-    return found
-
-
-@st.composite
-def mutated(draw: st.DrawFn, record: Any) -> Any:
-    """The record with one to three of its parts replaced, removed, repeated or renamed."""
-    record = {"": copy.deepcopy(record)}
-    for _ in range(draw(st.integers(1, 3))):
-        path = draw(st.sampled_from(places(record)[1:] or [("",)]))
-        holder = record
-        for step in path[:-1]:
-            holder = holder[step]
-        kind = draw(st.sampled_from(["replace", "replace", "remove", "repeat", "rename"]))
-        if kind == "replace" or path == ("",):
-            holder[path[-1]] = draw(JSON)
-        elif kind == "remove":
-            del holder[path[-1]]
-        elif isinstance(holder, list):
-            holder.append(copy.deepcopy(holder[path[-1]]))
-        elif kind == "rename":
-            holder[draw(st.text(max_size=8))] = holder.pop(path[-1])
-        else:
-            holder[path[-1]] = [holder[path[-1]], holder[path[-1]]]
-    return record[""]
-
 
 # --- landed files -> tables ------------------------------------------------------------------------------
 STREAMS: dict[str, tuple[str, Callable[[int], Any], str]] = {
@@ -275,34 +221,6 @@ def test_good_records_beside_mutated_ones_are_landed(data: st.DataObject) -> Non
         assert manifest is not None
         assert manifest.offered == 4
         assert {"0", "1", "2"} <= {str(record["id"]) for record in lines(place) if isinstance(record, dict)}
-
-
-# --- configuration and tables of people ---------------------------------------------------------------------
-@examples(60)
-@given(data=st.data())
-def test_any_configuration_is_used_or_named(data: st.DataObject) -> None:
-    entries = yaml.safe_load((SHIPPED / "sources.yml").read_text())
-    kind = data.draw(st.sampled_from(sorted(entries)))
-    model = MODELS[entries[kind]["kind"]]
-    broken = data.draw(mutated(entries[kind]) | JSON | st.text(max_size=60))
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "sources.yml"
-        path.write_text(broken if isinstance(broken, str) else json.dumps(broken), encoding="utf-8")
-        with contextlib.suppress(ConfigError):
-            load_file(path, data.draw(st.sampled_from([model, Shop])))
-
-
-@examples(40)
-@given(data=st.binary(max_size=200) | st.text(max_size=200).map(lambda text: text.encode("utf-8", "replace")))
-def test_any_table_of_people_is_read_or_named(data: bytes) -> None:
-    from cja_pipeline.customers.identity.tabular.columns import TableError
-    from cja_pipeline.customers.identity.tabular.reader import read_table
-
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "people.csv"
-        path.write_bytes(data)
-        with contextlib.suppress(TableError):
-            read_table(path)
 
 
 def test_the_day_of_the_examples_is_in_the_window() -> None:

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from cja_pipeline.config import StrictModel, load_lines
+from cja_pipeline.journey_maps.atomic import write_atomically
 from cja_pipeline.warehouse import Warehouse
 
 FILE = "unlinked.jsonl"
@@ -22,6 +24,14 @@ TABLE = "customers.identity_unlinked"
 class Decision:
     """Two records (record_key < other_key) that are not, or after all may be, one person."""
 
+    record_key: str
+    other_key: str
+    unlinked: bool
+    reason: str
+    decided_at: dt.datetime
+
+
+class _Line(StrictModel):
     record_key: str
     other_key: str
     unlinked: bool
@@ -50,8 +60,9 @@ def decide(
     made = Decision(one, two, unlinked, reason.strip(), at)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     line = {**vars(made), "decided_at": at.isoformat(timespec="seconds")}
-    with (folder / FILE).open("a", encoding="utf-8") as handle:
-        handle.write(json.dumps(line, ensure_ascii=False) + "\n")
+    path = folder / FILE
+    before = path.read_bytes() if path.exists() else b""
+    write_atomically(path, before + (json.dumps(line, ensure_ascii=False) + "\n").encode())
     return made
 
 
@@ -59,21 +70,13 @@ def standing(folder: Path | None) -> list[Decision]:
     """The pairs that are declared two people as of now, in the order of their keys.
 
     Raises:
-        ValueError: a line of the file is not a decision; the message names file and line.
+        ConfigError: a line of the file is not a decision; the message names file and line.
     """
-    path = folder / FILE if folder else None
-    if path is None or not path.exists():
-        return []
     last: dict[tuple[str, str], Decision] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        if not line.strip():
-            continue
-        try:
-            data = json.loads(line)
-            data["decided_at"] = dt.datetime.fromisoformat(data["decided_at"])
-            made = Decision(**data)
-        except (ValueError, TypeError, KeyError) as error:
-            raise ValueError(f"{path}, line {number}: not a decision about two records ({error})") from error
+    for line in load_lines(folder / FILE, _Line, "not a decision about two records") if folder else []:
+        at = line.decided_at
+        naive = at.astimezone(dt.UTC).replace(tzinfo=None) if at.tzinfo else at
+        made = Decision(line.record_key, line.other_key, line.unlinked, line.reason, naive)
         last[made.record_key, made.other_key] = made
     return [last[pair] for pair in sorted(last) if last[pair].unlinked]
 
