@@ -1,35 +1,8 @@
-"""What is compared, and which pairs are candidates at all."""
+"""What is compared."""
 
 from __future__ import annotations
 
 from typing import Any
-
-# Candidate pairs share a usable identifier, or agree in all columns of one of these blocks. Training keeps as
-# many as the table can afford (`candidates.pairs_per_record`).
-BLOCKS: tuple[tuple[str, ...], ...] = (
-    ("first_name", "last_name", "birth_date"),
-    ("last_name", "birth_date"),
-    ("first_name", "birth_date"),
-    # digits of a date in any order, for transpositions
-    ("birth_digits", "last_start"),
-    ("first_name", "address"),
-    ("first_name", "last_name", "postcode"),
-    ("first_name", "last_name", "city"),
-    ("swapped_names",),
-    ("last_name", "postcode"),
-    ("birth_date", "postcode"),
-    ("birth_date", "address"),
-    ("birth_digits", "first_start"),
-    ("first_start", "last_name", "city"),
-    ("first_name", "last_start", "city"),
-    ("first_start", "last_start", "postcode"),
-    ("birth_date", "city"),
-    ("last_name", "address"),
-    ("first_name", "postcode"),
-    ("first_name", "last_name"),
-    ("address",),
-    ("birth_date",),
-)
 
 
 def comparisons(present: set[str]) -> list[Any]:

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from cja_pipeline.customers.config import Identity
-from cja_pipeline.customers.identity.candidates import LINKABLE, SWAPPED_NAMES
 from cja_pipeline.customers.identity.names import NameBook
-from cja_pipeline.customers.identity.scored.compare import BLOCKS, comparisons
+from cja_pipeline.customers.identity.scored.blocks import affordable_blocks
+from cja_pipeline.customers.identity.scored.compare import comparisons
 from cja_pipeline.customers.identity.scored.engine import linker, quiet
 from cja_pipeline.customers.identity.scored.learn import Levels, expected_matches, non_null_levels, posterior
 from cja_pipeline.customers.identity.scored.linkage import LISTS, linkage_rows, short_forms
@@ -31,6 +31,7 @@ SURE_RECALL = 0.7  # share of all matches that the sure pairs are taken to find
 # not addresses: there the model would learn families instead of people
 TRAINING_BLOCKS = (("birth_date",), ("first_name", "last_name"), ("emails",))
 ENOUGH_PAIRS = 200  # fewer pairs in a training block teach nothing
+MOST_RECORDS = 500_000  # of more, so many teach agreement: chance and matches are the same among any of them
 MOST_PAIRS = 1_000_000  # more than that in a training block teach nothing more
 SAMPLE_PAIRS = 1_000_000
 ENOUGH_FILLED = 0.02  # a column filled less than this says too little to be compared
@@ -81,7 +82,13 @@ def train(wh: Warehouse, rules: Identity, known_dates: Iterable[str] = ()) -> Mo
     names = first_names(wh)
     measured = measure_precision(wh, NameBook(rules.names, names))
     short_forms(wh, rules)
-    records = linkage_rows(wh, rules, RECORDS)
+    total = wh.count(RECORDS)
+    part = -(-total // MOST_RECORDS)
+    wh.execute(
+        f"CREATE OR REPLACE TEMP TABLE taught AS SELECT node FROM {RECORDS}"
+        f" WHERE hash(node) % {max(part, 1)} = 0"
+    )
+    records = linkage_rows(wh, rules, "taught")
     filled = {
         name: 1 - records[name].null_count / max(len(records), 1)
         for name in records.column_names
@@ -123,34 +130,7 @@ def train(wh: Warehouse, rules: Identity, known_dates: Iterable[str] = ()) -> Mo
         first_names=names,
         default_dates=default_dates(wh, rules, known_dates),
         filled={name: round(share, 4) for name, share in filled.items()},
-        records=len(records),
-    )
-
-
-def affordable_blocks(wh: Warehouse, rules: Identity, present: set[str]) -> tuple[tuple[str, ...], ...]:
-    """The blocks that tell most, as many as make no more pairs than the configuration allows.
-
-    What few pairs of records have in common tells most: the fewer pairs a block makes, the earlier its turn.
-    """
-    wh.execute(f"CREATE OR REPLACE TEMP VIEW linkable AS {LINKABLE}")
-    left = max(rules.candidates.pairs_per_record * wh.count(RECORDS), rules.candidates.pairs_at_least)
-    sizes = {}
-    for block in BLOCKS:
-        needed = {"first_name", "last_name"} if block == SWAPPED_NAMES else set(block)
-        if {_filled_by(column) for column in needed} <= present:
-            sizes[block] = 0 if block == SWAPPED_NAMES else _pairs_within(wh, block)
-    chosen = []
-    for block, pairs in sorted(sizes.items(), key=lambda item: item[1]):
-        left -= pairs
-        if left < 0:
-            break
-        chosen.append(block)
-    return tuple(chosen)
-
-
-def _filled_by(column: str) -> str:
-    return {"birth_digits": "birth_date", "first_start": "first_name", "last_start": "last_name"}.get(
-        column, column
+        records=total,
     )
 
 
@@ -237,17 +217,6 @@ def _frequencies(wh: Warehouse, column: str) -> dict[str, Any]:
         "values": {value: round(n / total, 9) for value, n in listed},
         "rest": (rest / others if others else 1) / max(total, 1),
     }
-
-
-def _pairs_within(wh: Warehouse, columns: tuple[str, ...]) -> int:
-    """Pairs of records that agree in all of these columns."""
-    known = " AND ".join(f"{column} IS NOT NULL" for column in columns)
-    return int(
-        wh.scalar(
-            "SELECT coalesce(sum(n * (n - 1) // 2), 0) FROM (SELECT CAST(count(*) AS HUGEINT) AS n FROM"
-            f" linkable WHERE {known} GROUP BY {', '.join(columns)})"
-        )
-    )
 
 
 def _match_rate(wh: Warehouse, present: set[str]) -> float:
