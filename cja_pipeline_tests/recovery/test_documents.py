@@ -48,7 +48,7 @@ def commands(document: str) -> list[list[str]]:
     return [shlex.split(line) for line in sorted(lines) if line.startswith("cja ")]
 
 
-@pytest.mark.parametrize("command", commands("operations.md"), ids=" ".join)
+@pytest.mark.parametrize("command", [*commands("operations.md"), *commands("identity.md")], ids=" ".join)
 def test_every_command_of_the_guide_exists_with_its_options(command: list[str]) -> None:
     group: click.Command = main
     words = command[1:]
