@@ -53,6 +53,7 @@ class Nights:
         self.process = subprocess.Popen(
             [sys.executable, "-W", "ignore", "-m", "cja_pipeline_tests.recovery.nights"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1,
+            cwd=Path(__file__).parents[2],  # the code of these tests, wherever they were started
         )  # fmt: skip
         return self
 
