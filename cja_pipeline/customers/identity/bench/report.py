@@ -36,7 +36,10 @@ def show(found: dict[str, Any], bars: list[Bar]) -> None:
         f"seed {world['seed']}"
     )
     for columns in (QUALITY, COST):
-        rows = [[row["method"], *(_number(row[name]) for name in columns)] for row in found["methods"]]
+        rows = [
+            [row["method"], *(_number(row[name], seconds=name == "cpu_seconds") for name in columns)]
+            for row in found["methods"]
+        ]
         print_table(console, ["method", *columns.values()], rows, title=title)
         title = "cookies and cost"
     rows = [
@@ -71,13 +74,13 @@ def show_public(measured: list[Measured]) -> None:
     print_table(wide_console(), ["table", "rows", *QUALITY.values(), "CPU s"], rows)
 
 
-def _number(value: Any) -> str:
-    """Shares with four digits, seconds and factors with one or two, counts whole."""
+def _number(value: Any, *, seconds: bool = False) -> str:
+    """Shares with four digits, seconds and factors with two, counts whole."""
     if value is None:
         return ""
     if not isinstance(value, float):
         return f"{value:,}"
-    return f"{value:,.4f}" if abs(value) <= 1 else f"{value:,.2f}"
+    return f"{value:,.4f}" if abs(value) <= 1 and not seconds else f"{value:,.2f}"
 
 
 def _text(value: Any) -> str:
