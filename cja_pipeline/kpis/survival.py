@@ -139,10 +139,11 @@ def clustered_at(
 
     Args:
         cluster: an integer per row.
-    Source: sum of squared influences per cluster, Williams 1995; log(-log) limits as in `kaplan_meier`.
+    Source: sum of squared influences per cluster, Williams 1995; log(-log) limits as in `kaplan_meier`, with
+    Student's t: the few clusters that were watched for long carry most of the variance (Satterthwaite 1946).
     """
     import numpy as np
-    from scipy.special import ndtri
+    from scipy.special import stdtrit
 
     curve = kaplan_meier(durations, observed, confidence=confidence)
     share, low, high = curve.at(time)
@@ -155,8 +156,10 @@ def clustered_at(
     died = event & (x <= time)
     influence[died] -= 1 / curve.at_risk[np.searchsorted(curve.times, x[died])]
     _, codes = np.unique(np.asarray(cluster), return_inverse=True)
-    variance = max(float((np.bincount(codes, influence) ** 2).sum()), float(curve.greenwood[inside][-1]))
-    spread = float(ndtri(0.5 + confidence / 2) * np.sqrt(variance) / abs(np.log(share)))
+    parts = np.bincount(codes, influence) ** 2
+    variance = max(float(parts.sum()), float(curve.greenwood[inside][-1]))
+    t = stdtrit(max(parts.sum() ** 2 / (parts**2).sum() - 1, 1.0), 0.5 + confidence / 2)
+    spread = float(t * np.sqrt(variance) / abs(np.log(share)))
     return share, float(share ** np.exp(spread)), float(share ** np.exp(-spread))
 
 

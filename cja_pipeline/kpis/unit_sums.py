@@ -197,7 +197,7 @@ def _several(rows: Numbers, key: Numbers) -> tuple[Numbers, Numbers, Numbers]:
 
 
 def _added(rows: Numbers, starts: Numbers, values: Sequence[Floats]) -> Columns:
-    """Sums of groups of rows, by column: the first group is `rows` from `starts[0]` to `starts[1]`, and so on."""
+    """Sums of groups of rows, by column: the first group is `rows[starts[0]:starts[1]]`, and so on."""
     import numpy as np
 
     if len(starts) == len(rows):

@@ -173,7 +173,7 @@ def test_clustered_intervals_cover_and_naive_ones_do_not(
 def test_revenue_quantile_and_survival_intervals_cover() -> None:
     random = np.random.Generator(np.random.Philox(5))
     hits = {"revenue": 0, "median": 0, "survival": 0, "aov": 0}
-    runs = 600
+    runs = 1500
     for _ in range(runs):
         buyers = random.poisson(300)
         per_buyer = 1 + random.poisson(0.4, buyers)
@@ -193,7 +193,7 @@ def test_revenue_quantile_and_survival_intervals_cover() -> None:
         _, s_low, s_high = stats.kaplan_meier(np.minimum(time, end), time <= end).at(15)
         hits["survival"] += s_low <= np.exp(-15 / 20) <= s_high
     for name, count in hits.items():
-        assert 0.925 <= count / runs <= 0.985, name
+        assert 0.93 <= count / runs <= 0.97, name
 
 
 def test_bootstrap_agrees_with_delta_and_repeats() -> None:

@@ -39,8 +39,8 @@ def shops(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Path]]
 @pytest.mark.slow
 def test_intervals_cover_the_truth(shops):
     with Warehouse(shops["planted"] / "warehouse.duckdb") as wh:
-        found = coverage(wh, customers=2_000, samples=600, row_samples=150)
-    # 600 samples know a coverage of 95 % to 0.9 points
+        found = coverage(wh, customers=2_000, samples=1_000, row_samples=1_000)
+    # 1,000 samples know a coverage of 95 % to 0.7 points
     assert len(found) >= 100
     assert found["covered"].mean() == pytest.approx(0.955, abs=0.012)
     assert found["covered"].between(0.92, 0.98).mean() >= 0.9
@@ -50,8 +50,7 @@ def test_intervals_cover_the_truth(shops):
     assert {"poisson", "compound_poisson", "gamma", "wilson", "wilson_clustered", "woodruff"} <= set(
         methods.index
     )
-    # a ratio of two KPIs takes them for independent and medians come in steps: both on the safe side
-    assert methods.drop("mover").between(0.93, 0.98).all(), methods
+    assert methods.between(0.93, 0.97).all(), methods
 
 
 @pytest.mark.slow
