@@ -124,6 +124,21 @@ def test_no_personal_data_is_published(night: Path) -> None:
         assert not [value for value in canaries if len(value) > 8 and value.lower() in body], page
 
 
+def test_sums_of_small_groups_are_not_published(night: Path) -> None:
+    """A value that is withheld cannot be had by division either; inside, its parts are kept."""
+    values = published(night)["kpi_values"]
+    small = values[values["null_reason"] == "suppressed_small_n"]
+    assert len(small) > 100
+    assert small[["value", "numerator", "denominator", "ci_low", "ci_high"]].isna().all(axis=None)
+    with Warehouse(night / "warehouse.duckdb") as store:
+        kept = store.scalar(
+            "SELECT count(numerator) FROM kpis.kpi_values WHERE null_reason = 'suppressed_small_n'"
+        )
+    assert kept > 100
+    shown = values["value"].notna()
+    assert values.loc[shown, "numerator"].notna().mean() > 0.9
+
+
 def test_a_bad_day_stops_the_night_and_readers_keep_the_last_one(night_copy: Path) -> None:
     before = tables(night_copy)
     landed = sorted((night_copy / "landing" / "ga4" / "events").glob("dt=*"))[-1]
@@ -155,6 +170,38 @@ def test_a_bad_day_stops_the_night_and_readers_keep_the_last_one(night_copy: Pat
     assert not result.success
     assert "published" not in done
     assert "identity" not in done
+    assert_same(before, tables(night_copy))
+
+
+def test_numbers_that_disagree_stop_the_night(night_copy: Path) -> None:
+    """A path that lost its orders is caught before anything of it is published."""
+    from cja_pipeline.definitions import build_definitions
+    from cja_pipeline.orchestration.nightly import dagster_home
+
+    before = tables(night_copy)
+    with Warehouse(get_settings().warehouse_path) as store:
+        store.execute(
+            "DELETE FROM kpis.paths WHERE segment = 'all' AND outcome = 'purchase' AND path = "
+            "(SELECT min(path) FROM kpis.paths WHERE segment = 'all' AND outcome = 'purchase')"
+        )
+    dagster_home()
+    definitions = build_definitions()
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = dg.materialize(
+            [asset for asset in definitions.assets if asset.key.to_user_string() not in SOURCES],
+            instance=instance,
+            resources=definitions.resources,
+            raise_on_error=False,
+            selection=dg.AssetSelection.assets("findings").downstream(),
+        )
+        done = {event.asset_key.to_user_string() for event in result.get_asset_materialization_events()}
+    (check,) = [each for each in result.get_asset_check_evaluations() if each.check_name == "numbers_agree"]
+    assert not check.passed
+    differences = str(check.metadata["differences"].value)
+    assert "paths_orders" in differences
+    assert "funnel" not in differences
+    assert not result.success
+    assert not done & {"journey_map", "published"}
     assert_same(before, tables(night_copy))
 
 
