@@ -155,6 +155,7 @@ def test_truth_is_never_read_beside_a_real_vendor(home: Path, monkeypatch: pytes
     world = home / "world"
     assert truth_folder(world) is None
     (world / "truth").mkdir(parents=True)
+    (world / "truth" / "identifiers.parquet").touch()
     assert truth_folder(world) == world / "truth"
     from cja_pipeline.config import SHIPPED
     from cja_pipeline.settings import get_settings

@@ -62,10 +62,12 @@ def test_books_balance_for_any_input(first: list[Any], second: list[Any], cut: i
             as_of = dt.datetime.combine(day + dt.timedelta(days=1), dt.time(3), tzinfo=dt.UTC)
             v.land_lines(landing, "ga4/events", [line(*kind) for kind in kinds], day=day, as_of=as_of)
         damaged = landing / "ga4/events" / f"dt={DAYS[1]}" / "part-000.jsonl.gz"
-        damaged.write_bytes(damaged.read_bytes()[: max(0, damaged.stat().st_size - cut)])
+        left = damaged.read_bytes()[: max(0, damaged.stat().st_size - cut)]
+        damaged.write_bytes(left)
+        told = 1 if not second and not left else 0  # a file without rows that is gone counts as one record
         report = load(warehouse, "web_events", landing, None, "run-1")
         assert report.conserved
-        assert report.offered == len(first) + len(second)
+        assert report.offered == len(first) + len(second) + told
         distinct = {kind for kind in first if kind[0] in ("good", "anonymous")}
         day_one = warehouse.scalar("SELECT count(*) FROM validated.web_events WHERE _dt = ?", [DAYS[0]])
         assert day_one == len(distinct)

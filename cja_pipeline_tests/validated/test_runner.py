@@ -227,7 +227,7 @@ def test_parameters_of_the_run(warehouse: Warehouse, monkeypatch: pytest.MonkeyP
     for since, passed in ((utc(2026, 3, 1), True), (utc(2026, 3, 3), False)):
         found = by_id(check(warehouse, "customers.sample", "night", {"since": since}))
         assert found["recent"].passed is passed
-        assert found["recent"].observed == "2026-03-02T00:00:00"
+        assert found["recent"].observed == "2026-03-02 00:00"
 
 
 def test_no_network_no_folder_and_no_noise(
