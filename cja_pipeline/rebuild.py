@@ -15,8 +15,10 @@ from pathlib import Path
 from cja_pipeline.settings import Settings, get_settings
 from cja_pipeline.warehouse import Warehouse
 
-# What no landing can tell: the id a customer has had, when customers merged, how checks went on past nights.
-REMEMBERED = ("customers.identity_links", "customers.identity_log", "quality.results")
+# What no landing can tell: the id a customer has had, when customers merged, how past nights went.
+REMEMBERED = (
+    "customers.identity_links", "customers.identity_log", "customers.identity_quality", "quality.results",
+)  # fmt: skip
 
 
 class NothingLandedError(RuntimeError):

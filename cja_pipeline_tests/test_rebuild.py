@@ -6,6 +6,7 @@ import datetime as dt
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from cja_pipeline.orchestration.jobs import REBUILD
@@ -39,9 +40,14 @@ def test_any_order_of_runs_ends_in_the_tables_of_a_rebuild(home: Path, small_wor
     # the newer half first, a backfill, a night, an old day again
     for first, last in [(3, 5), (0, 2), (6, 6), (4, 4)]:
         assert run_nights(START + dt.timedelta(days=first), START + dt.timedelta(days=last), reason="test")
-    before = tables(home)
+    before = undated(tables(home))
     assert rebuild(get_settings(), from_landings)
-    assert_same(before, tables(home))
+    assert_same(before, undated(tables(home)))
+
+
+def undated(found: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """Without the run that first saw a piece of evidence: after a rebuild, that is the rebuild."""
+    return {**found, "identity_evidence": found["identity_evidence"].drop(columns="since")}
 
 
 def test_a_rebuild_that_fails_leaves_the_old_warehouse(night_copy: Path) -> None:
