@@ -144,9 +144,12 @@ def test_a_database_killed_inside_the_publication_shows_the_old_or_the_new(
         publish_tonight(warehouse, settings)
     assert killed
     assert pending_since(settings.home) is not None
-    database._instances.clear() if hasattr(database, "_instances") else None
+    # A killed postmaster that its parent has not waited for looks alive to whoever reads these two notes.
+    (data / "postmaster.pid").unlink()
+    for lock in (data, *(Path(folder) for folder in sa.make_url(url).query.values())):
+        (lock / ".s.PGSQL.5432.lock").unlink(missing_ok=True)
+    database._instances.clear()
     again = server.get_server(str(data))
-    again.ensure_postgres_running() if hasattr(again, "ensure_postgres_running") else None
     try:
         assert query(url, "SELECT count(*) FROM notes") == [(2,)]
         assert publish_tonight(warehouse, settings) == {"notes": 500}
