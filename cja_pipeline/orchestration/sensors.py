@@ -31,14 +31,17 @@ def missed_days(instance: dg.DagsterInstance, now: dt.datetime, anchor: dg.Asset
 
 
 def gap_sensor(job: AssetJob, anchor: str) -> dg.SensorDefinition:
-    """Requests each missed day once; `anchor` is the partitioned asset that tells which days are done."""
+    """Requests each missed day, and again the next day if that failed, because an outage may last.
+
+    `anchor` is the partitioned asset that tells which days are done.
+    """
 
     @dg.sensor(
         name="missed_days",
         job=job,
         minimum_interval_seconds=900,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Requests business days that no night has brought in, oldest first, each once.",
+        description="Requests business days that no night has brought in, oldest first, each once a day.",
     )
     def sensor(context: dg.SensorEvaluationContext):  # type: ignore[no-untyped-def]
         now = dt.datetime.now(dt.UTC)
@@ -46,7 +49,9 @@ def gap_sensor(job: AssetJob, anchor: str) -> dg.SensorDefinition:
         if not missing:
             return dg.SkipReason("No business day is missing.")
         return [
-            dg.RunRequest(run_key=f"missed-{day}", partition_key=day, tags={"reason": "missed day"})
+            dg.RunRequest(
+                run_key=f"missed-{day}-asked-{now:%Y-%m-%d}", partition_key=day, tags={"reason": "missed day"}
+            )
             for day in missing
         ]
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from cja_pipeline.privacy.suppress import Suppression
 
 Config = TypeVar("Config", bound=SourceConfig)
+# A gap this old is history that nobody has asked for, not an outage.
+CATCH_UP_DAYS = 35
 
 
 @dataclass
@@ -48,13 +50,18 @@ class Pull(Generic[Config]):
     def restated(self, stream: str) -> Window:
         """The window plus the trailing days that the vendor may still have changed.
 
-        Days before the first landed one are left alone: there is nothing to restate.
+        They are counted from the first day that is not landed, where nights before the window failed: what
+        those nights would have fetched again is fetched now. Days before the first landed one are left
+        alone, there is nothing to restate, and so are gaps older than `CATCH_UP_DAYS`.
         """
-        landed = [path.name.removeprefix("dt=") for path in self.stream_folder(stream).glob("dt=????-??-??")]
+        folders = self.stream_folder(stream).glob("dt=????-??-??")
+        landed = {dt.date.fromisoformat(path.name.removeprefix("dt=")) for path in folders}
         if not landed:
             return self.window
-        first = dt.date.fromisoformat(min(landed))
-        start = max(first, self.window.start - dt.timedelta(days=self.source.restate_days))
+        start = max(min(landed), self.window.start - dt.timedelta(days=CATCH_UP_DAYS))
+        while start < self.window.start and start in landed:
+            start += dt.timedelta(days=1)
+        start = max(min(landed), start - dt.timedelta(days=self.source.restate_days))
         return Window(min(start, self.window.start), self.window.end)
 
     def day_folder(self, stream: str, day: dt.date) -> Folder:

@@ -250,18 +250,21 @@ def test_logical_time_never_goes_back(home: Path) -> None:
 
 # --- missed nights ------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("outage", [1, 10])
-def test_each_missed_day_is_asked_for_once(monkeypatch: pytest.MonkeyPatch, home: Path, outage: int) -> None:
+def test_each_missed_day_is_asked_for_once_a_day(
+    monkeypatch: pytest.MonkeyPatch, home: Path, outage: int
+) -> None:
     from cja_pipeline.definitions import build_definitions
     from cja_pipeline.orchestration import sensors
 
     monkeypatch.setattr(partitions, "first_day", lambda: dt.date(2026, 3, 1))
     # 29 March, when the clocks change, lies in the longer outage
-    back = dt.datetime(2026, 4, 2, 9, tzinfo=dt.UTC)
+    now = [dt.datetime(2026, 4, 2, hour, tzinfo=dt.UTC) for hour in (9, 10)]
+    now.append(dt.datetime(2026, 4, 3, 1, tzinfo=dt.UTC))  # still missing: the vendor is away, too
 
     class Clock(dt.datetime):
         @classmethod
         def now(cls, tz: Any = None) -> dt.datetime:
-            return back
+            return now[len(keys)]
 
     monkeypatch.setattr(sensors.dt, "datetime", Clock)
     definitions = build_definitions()
@@ -274,12 +277,13 @@ def test_each_missed_day_is_asked_for_once(monkeypatch: pytest.MonkeyPatch, home
             day = missed[0] - dt.timedelta(days=1 + offset)
             event = dg.AssetMaterialization(asset_key=dg.AssetKey("web_events"), partition=day.isoformat())
             instance.report_runless_asset_event(event)
-        keys = []
-        for _ in range(2):  # the same tick twice: the daemon drops a run key that it has seen
+        keys: list[list[str | None]] = []
+        for _ in now:  # the daemon drops a run key that it has seen
             with dg.build_sensor_context(instance=instance, repository_def=repository) as context:
                 data = sensor.evaluate_tick(context)
             keys.append([request.run_key for request in data.run_requests or []])
-    assert keys[0] == keys[1] == [f"missed-{day}" for day in missed]
+    assert keys[0] == keys[1] == [f"missed-{day}-asked-2026-04-02" for day in missed]
+    assert keys[2] == [f"missed-{day}-asked-2026-04-03" for day in missed]
     assert len(set(keys[0])) == outage
 
 

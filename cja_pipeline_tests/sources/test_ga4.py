@@ -114,6 +114,26 @@ def test_trailing_days_are_restated_but_not_days_before_the_first(tmp_path: Path
     assert run(bucket, tmp_path, Window(DAY.replace(day=6), DAY.replace(day=6))).landed[0].day == 5
 
 
+def test_what_failed_nights_would_have_fetched_is_fetched_by_the_next(tmp_path: Path) -> None:
+    bucket = Bucket({f"events_202603{day:02d}/p.parquet": export(3, day) for day in range(1, 21)})
+    run(bucket, tmp_path, Window(DAY.replace(day=1), DAY.replace(day=8)))
+    bucket.objects["events_20260305/late.parquet"] = export(2)  # arrives while nobody can ask for it
+    report = run(bucket, tmp_path, Window(DAY.replace(day=18), DAY.replace(day=18)))
+    assert [day.day for day in report.landed] == list(range(5, 19)), "the outage and four days before it"
+    assert report.rows == 3 * 14 + 2
+    # one day that the vendor delivers only later than its restated days
+    held = bucket.objects.pop("events_20260319/p.parquet")
+    run(bucket, tmp_path, Window(DAY.replace(day=19), DAY.replace(day=19)))
+    bucket.objects |= {f"events_202603{day}/p.parquet": export(3, day) for day in range(20, 29)}
+    run(bucket, tmp_path, Window(DAY.replace(day=20), DAY.replace(day=27)))
+    bucket.objects["events_20260319/p.parquet"] = held
+    late = run(bucket, tmp_path, Window(DAY.replace(day=28), DAY.replace(day=28)))
+    assert DAY.replace(day=19) in late.landed
+    # a gap of many weeks is history that nobody asked for
+    far = Window(DAY.replace(month=6), DAY.replace(month=6))
+    assert run(bucket, tmp_path, far).missing[0] > DAY.replace(day=28)
+
+
 @pytest.mark.parametrize(
     ("name", "data", "reason"),
     [
