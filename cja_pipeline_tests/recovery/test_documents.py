@@ -16,7 +16,7 @@ from cja_pipeline.cli import main
 
 DOCS = Path(cja_pipeline.__file__).parent / "docs"
 TESTS = Path(__file__).resolve().parents[1]
-ROW = re.compile(r"^\| (\d+)a? \|.*\|$", re.MULTILINE)
+ROW = re.compile(r"^\| (\d+)[ab]? \|.*\|$", re.MULTILINE)
 NAMED = re.compile(r"`([\w/]+\.py)::(\w+)`")
 
 
