@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import datetime as dt
+import hashlib
 import json
 import random
 import shutil
@@ -65,9 +66,12 @@ def day_of(night: int) -> dt.date:
     return START + dt.timedelta(days=HISTORY + night)
 
 
-def undisturbed(nights: Nights, folder: Path) -> tuple[Path, list[dict[str, str]], float]:
-    """The home before the nights, the state after each of them, and the seconds that a night takes."""
-    base, home = folder / "base", folder / "undisturbed"
+def undisturbed(
+    nights: Nights, folder: Path
+) -> tuple[Path, list[dict[str, str]], list[dict[str, str]], float]:
+    """The home before the nights; the state after each of them; what people see after each if its checks were
+    really made, because pages tell of checks; the seconds that a night takes."""
+    base, home, judged = folder / "base", folder / "undisturbed", folder / "judged"
     for old in (base, home):
         shutil.rmtree(old, ignore_errors=True)
     base.mkdir(parents=True)
@@ -75,39 +79,44 @@ def undisturbed(nights: Nights, folder: Path) -> tuple[Path, list[dict[str, str]
     end = nights.run(base, START, day_of(-1), light=True)
     assert end.ok, end.log
     shutil.copytree(base, home)
-    states, seconds = [state(base)], []
+    states, seen, seconds = [state(base)], [], []
     for night in range(NIGHTS):
+        shutil.rmtree(judged, ignore_errors=True)
+        shutil.copytree(home, judged)
+        end = nights.run(judged, day_of(night))
+        assert end.ok, end.log
+        seen.append(visible(judged))
         end = nights.run(home, day_of(night), light=True)
         assert end.ok, end.log
         states.append(state(home))
         seconds.append(end.seconds)
-    return base, states, max(seconds)
+    return base, states, seen, max(seconds)
 
 
-def check_between(tally: Tally, home: Path, before: dict[str, str], after: dict[str, str], what: str) -> None:
-    """What must hold at any moment, whatever has just died."""
+def check_between(tally: Tally, home: Path, nights: list[dict[str, str]], what: str) -> None:
+    """What must hold at any moment, whatever has just died: people see one of these nights as a whole."""
     tally.expect(not unbalanced(home), f"{what}: the books do not balance")
-    found = published_state(home / "published.db")
-    whole = [all(golden.get(name) == value for name, value in found.items()) for golden in (before, after)]
+    found = visible(home)
+    page = found.pop(PAGE)
+    whole = [all(golden.get(name) == value for name, value in found.items()) for golden in nights]
     tally.expect(any(whole), f"{what}: readers of the database see neither night as a whole")
-    page = state_of_page(home)
-    tally.expect(page in {before[PAGE], after[PAGE]}, f"{what}: the newest page is of neither night")
+    tally.expect(page in {golden[PAGE] for golden in nights}, f"{what}: the newest page is of neither night")
 
 
 PAGE = "file reports/latest/journey_map.html"
 
 
-def state_of_page(home: Path) -> str:
-    import hashlib
-
-    return hashlib.sha256((home / PAGE.removeprefix("file ")).read_bytes()).hexdigest()[:16]
+def visible(home: Path) -> dict[str, str]:
+    """The serving database and the newest page."""
+    page = hashlib.sha256((home / PAGE.removeprefix("file ")).read_bytes()).hexdigest()[:16]
+    return published_state(home / "published.db") | {PAGE: page}
 
 
 def chaos(folder: Path, kills: int, seed: int, tally: Tally) -> Tally:
     """Kill `kills` nights; the tally tells what went wrong."""
     dice = random.Random(seed)
     with Nights() as nights:
-        base, states, longest = undisturbed(nights, folder)
+        base, states, seen, longest = undisturbed(nights, folder)
         home = folder / "home"
         while tally.kills < kills:
             shutil.rmtree(home, ignore_errors=True)
@@ -124,7 +133,7 @@ def chaos(folder: Path, kills: int, seed: int, tally: Tally) -> Tally:
                     tally.kills += end.killed
                     if light and end.ok:  # it outlived its moment: the machine is faster than it was
                         longest = end.seconds
-                    check_between(tally, home, before, after, what)
+                    check_between(tally, home, [before, after, seen[night]], what)
                     tally.tell()
                 longest = max(0.9 * longest, finish(tally, nights, home, night, after).seconds)
                 if tally.kills >= kills:
