@@ -104,7 +104,7 @@ class _Build:
         first = self.calendar.first
         for reading in plan_readings(kpis, self.sources, self.scope):
             dimensions = self._split_by([plan.kpi for scan in reading.scans for plan in scan.plans])
-            rows = read_rows(self.wh, reading.sql(first, dimensions), dimensions)
+            rows = read_rows(self.wh, reading.sql(first, dimensions), dimensions).added_up()
             for scan in reading.scans:
                 self._scan(scan, reading.rows_of(scan, rows, first))
 

@@ -33,12 +33,27 @@ class UnitRows:
         measures: what the row adds to each measure, in the order of the query.
     """
 
-    unit: NDArray[np.uint64]
+    unit: NDArray[Any]
     day: Numbers
     slice: Numbers
     codes: dict[str, Numbers]
     labels: dict[str, NDArray[np.object_]]
     measures: list[NDArray[Any]]
+
+    @property
+    def slices(self) -> int:
+        """How many combinations of dimension values there are, at least 1."""
+        return max([1, *map(len, self.codes.values())])
+
+    def value(self, dimension: str, slices: Numbers) -> Numbers:
+        """Number of the value that each slice has in a dimension; 0 for all in the whole."""
+        import numpy as np
+
+        return self.codes[dimension][slices] if dimension in self.codes else np.zeros(len(slices), np.int64)
+
+    def values(self, dimension: str) -> int:
+        """How many values a dimension has."""
+        return len(self.labels[dimension]) if dimension in self.labels else 1
 
     def days(self, first: dt.date) -> list[dt.date]:
         """The days that have rows."""
@@ -66,6 +81,27 @@ class UnitRows:
             slice=self.slice[chosen],
             measures=measures,
         )
+
+    def added_up(self) -> UnitRows:
+        """One row per unit, day and slice, in this order, with sums of measures; units become 0, 1, 2."""
+        import numpy as np
+
+        if not len(self.unit):
+            return self
+        order = np.argsort(self.unit)
+        unit = self.unit[order]
+        number = np.cumsum(np.concatenate([[0], unit[1:] != unit[:-1]]))
+        days = int(self.day.max()) + 1
+        key = (number * days + self.day[order]) * self.slices + self.slice[order]
+        again = np.argsort(key)
+        order, key = order[again], key[again]
+        starts = begins(key)
+        rest, slices = np.divmod(key[starts], self.slices)
+        number, day = np.divmod(rest, days)
+        place = np.zeros(len(key), dtype=np.int64)
+        place[order] = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(key)))
+        measures = [np.bincount(place, measure) for measure in self.measures]
+        return replace(self, unit=number, day=day, slice=slices, measures=measures)
 
 
 def read_rows(wh: Warehouse, query: str, dimensions: Sequence[str]) -> UnitRows:
@@ -115,10 +151,26 @@ def _combined(
         width = int(place.max()) + 1
         # one dimension at a time, keeping only what occurs: the product of all sizes may not fit
         code, size = code * width + place, size * width
-        there = np.flatnonzero(np.bincount(code, minlength=size))
-        met = np.column_stack([met[there // width], there % width])
-        number = np.zeros(size, dtype=np.int64)
-        number[there] = np.arange(len(there))
-        code, size = number[code], len(there)
+        there, code = numbered(code, size)
+        met, size = np.column_stack([met[there // width], there % width]), len(there)
     numbers = [combinations.setdefault(tuple(row), len(combinations)) for row in met.tolist()]
     return np.array(numbers, dtype=np.int32)[code]
+
+
+def begins(key: NDArray[Any]) -> Numbers:
+    """Positions in a sorted array at which another value begins."""
+    import numpy as np
+
+    return np.flatnonzero(np.concatenate([[True], key[1:] != key[:-1]])) if len(key) else np.zeros(0, int)
+
+
+def numbered(key: Numbers, size: int) -> tuple[Numbers, Numbers]:
+    """As ``np.unique(key, return_inverse=True)`` for keys from 0 to below `size`, without sorting."""
+    import numpy as np
+
+    there = np.zeros(size, dtype=bool)
+    there[key] = True
+    found = np.flatnonzero(there)
+    number = np.zeros(size, dtype=np.int32)
+    number[found] = np.arange(len(found))
+    return found, number[key].astype(np.int64)

@@ -8,9 +8,10 @@ periods and slices at once; then the groups of several rows are corrected by the
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from cja_pipeline.kpis.unit_rows import begins, numbered
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,11 +20,9 @@ if TYPE_CHECKING:
     from cja_pipeline.kpis.unit_rows import UnitRows
 
     Floats = NDArray[np.float64]
-    Columns = list[Floats]
     Numbers = NDArray[np.int64]
     Wanted = Mapping[str, Sequence[str]]
 
-BLOCK = 40_000
 WHOLE = "all"
 
 
@@ -64,157 +63,120 @@ def sum_units(
     """All moments by grain, dimension and period.
 
     Args:
+        rows: one per unit, day and slice, as `UnitRows.added_up` makes them.
         periods: per grain, the number of the period of each day, -1 where none is kept.
         wanted: per grain, the dimensions besides the whole.
     """
     import numpy as np
 
-    sums = _Sums(rows, moments, periods, wanted)
-    order = np.argsort(rows.unit)
-    unit = rows.unit[order]
-    starts = _starts(unit)
-    cuts = starts[np.searchsorted(starts, np.arange(BLOCK, len(unit), BLOCK)).clip(max=len(starts) - 1)]
-    for low, high in itertools.pairwise(np.unique([0, *cuts, len(unit)]).tolist()):
-        sums.add(order[low:high], unit[low:high])
-    return sums.result()
+    bent = [i for i, moment in enumerate(moments) if not moment.is_linear]
+    if not len(rows.unit):
+        nothing = Cells(np.zeros(0, np.int64), np.zeros((0, len(moments))))
+        return {grain: dict.fromkeys((WHOLE, *names), nothing) for grain, names in wanted.items()}
+    found: dict[str, dict[str, Cells]] = {}
+    daily = _Daily(rows, moments)
+    for grain, names in wanted.items():
+        period = periods[grain]
+        count = int(period.max(initial=-1)) + 1
+        sums = {name: daily.sums(name, period, count) for name in (WHOLE, *names)}
+        for name, place, change in _changes(rows, [moments[i] for i in bent], period, count, list(sums)):
+            sums[name][bent] += _spread(place, sums[name].shape[1], change)
+        found[grain] = {}
+        for name, total in sums.items():
+            there = np.flatnonzero(total[-1])
+            found[grain][name] = Cells(there, total[:-1, there].T)
+    return found
 
 
-class _Sums:
-    """Adds up blocks of whole units."""
+class _Daily:
+    """Every moment of single rows by day and slice; the last of them says how many rows there are."""
 
-    def __init__(
-        self,
-        rows: UnitRows,
-        moments: Sequence[Moment],
-        periods: Mapping[str, Numbers],
-        wanted: Wanted,
-    ) -> None:
+    def __init__(self, rows: UnitRows, moments: Sequence[Moment]) -> None:
         import numpy as np
 
-        self.rows, self.moments, self.periods = rows, list(moments), dict(periods)
-        self.count = {grain: int(number.max(initial=-1)) + 1 for grain, number in periods.items()}
-        self.wanted = {grain: [WHOLE, *names] for grain, names in wanted.items()}
-        self.slices = max((len(codes) for codes in rows.codes.values()), default=1)
-        self.codes = {WHOLE: np.zeros(self.slices, np.int64), **rows.codes}
-        self.values = {WHOLE: 1, **{name: len(labels) for name, labels in rows.labels.items()}}
-        self.days = len(next(iter(periods.values()))) if periods else 0
-        self.bent = [i for i, moment in enumerate(self.moments) if not moment.is_linear]
-        # one more than there are moments: the last column says how many rows a cell has
-        self.plain: list[tuple[Numbers, Floats]] = []
-        self.corrections = {
-            (grain, name): np.zeros((self.values[name] * self.count[grain], len(self.bent)))
-            for grain, names in self.wanted.items()
-            for name in names
-        }
+        self.rows, self.slices = rows, rows.slices
+        key = rows.day.astype(np.int64) * self.slices + rows.slice
+        cells, place = numbered(key, (int(rows.day.max()) + 1) * self.slices)
+        self.day, self.slice = np.divmod(cells, self.slices)
+        ones = np.ones(len(place))
+        self.cells = _spread(place, len(cells), (*evaluate(moments, rows.measures), ones))
+        self.known: dict[str, tuple[Numbers, Numbers, Floats]] = {}
 
-    def add(self, part: Numbers, unit: NDArray[np.uint64]) -> None:
+    def sums(self, name: str, period: Numbers, count: int) -> Floats:
+        """Shape (moments, values x periods)."""
         import numpy as np
 
-        # one row per unit, day and slice
-        number = np.concatenate([[0], np.cumsum(unit[1:] != unit[:-1])])
-        cell = self.rows.day[part].astype(np.int64) * self.slices + self.rows.slice[part]
-        key = number * (self.days * self.slices) + cell
+        if name not in self.known:
+            # by day first: all grains are made of days
+            key = self.rows.value(name, self.slice) * len(period) + self.day
+            places, place = numbered(key, self.rows.values(name) * len(period))
+            self.known[name] = *np.divmod(places, len(period)), _spread(place, len(places), self.cells)
+        value, day, cells = self.known[name]
+        kept = np.flatnonzero(period[day] >= 0)
+        place = value[kept] * count + period[day[kept]]
+        return _spread(place, self.rows.values(name) * count, cells[:, kept])
+
+
+def _changes(
+    rows: UnitRows, moments: Sequence[Moment], period: Numbers, count: int, names: Sequence[str]
+) -> Iterator[tuple[str, Numbers, Floats]]:
+    """Where a unit has several rows in a group: the moments of their sum, less the sum of theirs.
+
+    Yields dimension, places (value x periods + period) and what to add there, shape (moments, places).
+
+    Rows are sorted by unit and day. Where all rows of a unit and period are of one slice, the group of that
+    slice is the group of the whole, which is added up once.
+    """
+    import numpy as np
+
+    def change(chosen: Numbers, group: Numbers) -> Floats:
+        single = [measure[chosen] for measure in rows.measures]
+        added = [np.bincount(group, measure).astype(float, copy=False) for measure in single]
+        pairs = zip(evaluate(moments, added), evaluate(moments, single), strict=True)
+        return np.array([new - np.bincount(group, old) for new, old in pairs])
+
+    when = period[rows.day]
+    kept = np.flatnonzero(when >= 0)
+    chosen, group, starts = _several(kept, rows.unit[kept] * count + when[kept])
+    if not len(chosen) or not moments:
+        return
+    whole, when, slices = change(chosen, group), when[chosen[starts]], rows.slice[chosen]
+    for name in names:
+        value, values = rows.value(name, slices), rows.values(name)
+        first = value[starts]
+        mixed = np.zeros(len(starts), dtype=bool)
+        mixed[group[value != first[group]]] = True
+        pure = np.flatnonzero(~mixed)
+        yield name, first[pure] * count + when[pure], whole[:, pure]
+        inside = np.flatnonzero(mixed[group])
+        key = group[inside] * values + value[inside]
         order = np.argsort(key)
-        starts = _starts(key[order])
-        columns = [column[part].astype(float) for column in self.rows.measures]
-        measures = _added(order, starts, columns)
-        number, cell = np.divmod(key[order[starts]], self.days * self.slices)
-        terms = evaluate(self.moments, measures)
-        places, place = np.unique(cell, return_inverse=True)
-        self.plain.append((places, _spread(place, len(places), [*terms, np.ones(len(cell))])))
-        several = np.bincount(number)[number] > 1
-        if self.bent and several.any():
-            bent = [terms[i][several] for i in self.bent]
-            self._correct(number[several], cell[several], [m[several] for m in measures], bent)
-
-    def _correct(self, unit: Numbers, cell: Numbers, measures: Columns, terms: Columns) -> None:
-        """Where a unit has several rows in a group: the moment of their sum, less the sum of theirs.
-
-        Rows are sorted by unit and day. Where all rows of a unit and period are of one slice, the group of
-        that slice is the group of the whole, which is added up once.
-        """
-        import numpy as np
-
-        bent = [self.moments[i] for i in self.bent]
-        day, code = np.divmod(cell, self.slices)
-
-        def change(rows: Numbers, starts: Numbers) -> Columns:
-            sums = evaluate(bent, _added(rows, starts, measures))
-            return [new - old for new, old in zip(sums, _added(rows, starts, terms), strict=True)]
-
-        for grain, names in self.wanted.items():
-            period, count = self.periods[grain][day], self.count[grain]
-            kept = np.flatnonzero(period >= 0)
-            rows, starts, _ = _several(kept, unit[kept] * count + period[kept])
-            if not len(rows):
-                continue
-            whole, when = change(rows, starts), period[rows[starts]]
-            group = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(rows)))
-            for name in names:
-                value, values = self.codes[name][code[rows]], self.values[name]
-                first = value[starts]
-                mixed = np.bincount(group, value != first[group], len(starts)) > 0
-                found, places = self.corrections[grain, name], values * count
-                pure = np.flatnonzero(~mixed)
-                found += _spread((first * count + when)[pure], places, [part[pure] for part in whole])
-                inside = np.flatnonzero(mixed[group])
-                key = group[inside] * values + value[inside]
-                order = np.argsort(key)
-                parts, begins, keys = _several(rows[inside[order]], key[order])
-                if len(parts):
-                    place = keys % values * count + when[keys // values]
-                    found += _spread(place, places, change(parts, begins))
-
-    def result(self) -> dict[str, dict[str, Cells]]:
-        import numpy as np
-
-        cell = np.concatenate([np.zeros(0, np.int64), *(places for places, _ in self.plain)])
-        sums = np.concatenate([np.zeros((0, len(self.moments) + 1)), *(sums for _, sums in self.plain)])
-        day, code = np.divmod(cell, self.slices)
-        found: dict[str, dict[str, Cells]] = {}
-        for grain, names in self.wanted.items():
-            period = self.periods[grain][day]
-            kept = period >= 0
-            inside = list(sums[kept].T)
-            found[grain] = {}
-            for name in names:
-                place = self.codes[name][code[kept]] * self.count[grain] + period[kept]
-                total = _spread(place, self.values[name] * self.count[grain], inside)
-                total[:, self.bent] += self.corrections[grain, name]
-                there = np.flatnonzero(total[:, -1])
-                found[grain][name] = Cells(there, total[there, :-1])
-        return found
+        part, parts, begin = _several(inside[order], key[order])
+        if len(part):
+            place = value[part[begin]] * count + when[group[part[begin]]]
+            yield name, place, change(chosen[part], parts)
 
 
 def _several(rows: Numbers, key: Numbers) -> tuple[Numbers, Numbers, Numbers]:
-    """Of rows with sorted keys, those whose key others share; where each key begins among them; the keys."""
+    """Rows whose key others share (keys are sorted), the number of each key, and where each key begins."""
     import numpy as np
 
-    starts = _starts(key)
+    starts = begins(key)
     size = np.diff(starts, append=len(key))
     many = size > 1
-    return rows[np.repeat(many, size)], np.cumsum(size[many]) - size[many], key[starts[many]]
+    left = size[many]
+    return rows[np.repeat(many, size)], np.repeat(np.arange(len(left)), left), np.cumsum(left) - left
 
 
-def _added(rows: Numbers, starts: Numbers, values: Sequence[Floats]) -> Columns:
-    """Sums of groups of rows, by column: the first group is `rows[starts[0]:starts[1]]`, and so on."""
+def _spread(place: Numbers, places: int, values: Iterable[Floats]) -> Floats:
+    """Rows of numbers added up by place; shape (rows, places)."""
     import numpy as np
 
-    if len(starts) == len(rows):
-        return [column[rows] for column in values]
-    return [np.add.reduceat(column[rows], starts) for column in values]
+    return np.array([np.bincount(place, row, places) for row in values])
 
 
-def _spread(place: Numbers, places: int, values: Sequence[Floats]) -> Floats:
-    """Columns added up by place; shape (places, columns)."""
-    import numpy as np
-
-    # column by column: whole columns fit the processor's cache, tables of them do not
-    return np.column_stack([np.bincount(place, column, places).astype(float) for column in values])
-
-
-def evaluate(moments: Sequence[Moment], measures: Sequence[Floats]) -> Columns:
-    """The value of each moment for every row of sums, as columns; `measures` are columns, too."""
+def evaluate(moments: Sequence[Moment], measures: Sequence[Floats]) -> Iterator[Floats]:
+    """The value of each moment for every row of sums; `measures` are columns."""
     import numpy as np
 
     known: dict[Total, Floats] = {}
@@ -233,14 +195,5 @@ def evaluate(moments: Sequence[Moment], measures: Sequence[Floats]) -> Columns:
             known[asked] = value
         return known[asked]
 
-    return [
-        total(moment.left) if moment.right is None else total(moment.left) * total(moment.right)
-        for moment in moments
-    ]
-
-
-def _starts(key: NDArray[np.generic]) -> Numbers:
-    """Positions in a sorted array at which another value begins."""
-    import numpy as np
-
-    return np.flatnonzero(np.concatenate([[True], key[1:] != key[:-1]])) if len(key) else np.zeros(0, int)
+    for moment in moments:
+        yield total(moment.left) if moment.right is None else total(moment.left) * total(moment.right)

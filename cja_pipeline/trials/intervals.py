@@ -140,7 +140,7 @@ def _sampled(scan: Scan, rows: UnitRows, drawn: Samples) -> dict[str, Block]:
     units, place = np.unique(rows.unit, return_inverse=True)
     columns = np.stack([measure.astype(float) for measure in rows.measures], axis=1)
     per_unit = csr_matrix((np.ones(len(place)), (place, np.arange(len(place))))) @ columns
-    terms = np.column_stack(evaluate(list(scan.moments), list(per_unit.T)))
+    terms = np.column_stack(list(evaluate(list(scan.moments), list(per_unit.T))))
     sums = [
         drawn.weights(units, low, min(low + CHUNK, drawn.count)) @ terms
         for low in range(0, drawn.count, CHUNK)
