@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from cja_pipeline.journey_maps import publish as module
+from cja_pipeline.journey_maps import publish_write as module
 from cja_pipeline.journey_maps.publish import PublishError, publish
 from cja_pipeline.journey_maps.publish_rows import Rows
 from cja_pipeline.journey_maps.serving import open_engine
@@ -144,7 +144,7 @@ def test_a_reader_sees_the_old_night_while_the_new_one_is_written(
     fill(warehouse, "1", "2")
     publish(warehouse, f"sqlite:///{path}")
     seen: list[int] = []
-    original = module._batches
+    original = module.batches
 
     def watched(*args: object) -> Iterator[list]:
         for batch in original(*args):  # type: ignore[arg-type]
@@ -152,7 +152,7 @@ def test_a_reader_sees_the_old_night_while_the_new_one_is_written(
                 seen.append(reader.execute("SELECT count(*) FROM notes").fetchone()[0])
             yield batch
 
-    monkeypatch.setattr(module, "_batches", watched)
+    monkeypatch.setattr(module, "batches", watched)
     fill(warehouse, "1", "2", "3")
     publish(warehouse, f"sqlite:///{path}")
     assert seen == [2]
@@ -251,7 +251,7 @@ def test_only_rows_that_changed_are_written(
     fill(warehouse, *(["1"] * 20))
     publish(warehouse, url)
     sent: list[int] = []
-    batches, blocks = module._batches, module._blocks
+    batches, blocks = module.batches, module.csv_blocks
 
     def counted(*args: object) -> Iterator[list]:
         for batch in batches(*args):  # type: ignore[arg-type]
@@ -263,13 +263,14 @@ def test_only_rows_that_changed_are_written(
             sent.append(block.count(b"\n"))
             yield block
 
-    monkeypatch.setattr(module, "_batches", counted)
-    monkeypatch.setattr(module, "_blocks", counted_lines)
+    monkeypatch.setattr(module, "batches", counted)
+    monkeypatch.setattr(module, "csv_blocks", counted_lines)
     publish(warehouse, url)
     assert sent == []
     fill(warehouse, "7", *(["1"] * 18), "8", "9")  # two changed, one new
     publish(warehouse, url)
-    assert sent == [3]
+    assert sorted(sent) == [2, 3]  # the keys of what is no more as it was, and rows
+    sent.clear()
     fill(warehouse, "7", *(["1"] * 17))  # three gone
     publish(warehouse, url)
     assert sent == [3]

@@ -6,17 +6,28 @@ interrupted publish leaves the last night in place. Only rows that differ from t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
 from cja_pipeline.crashpoints import crashpoint
-from cja_pipeline.journey_maps.publish_extras import add_keys, create_views, drop_keys, drop_views, references
-from cja_pipeline.journey_maps.publish_rows import MOST, Fingerprint, Rows, batches, csv_blocks
+from cja_pipeline.journey_maps import publish_write
+from cja_pipeline.journey_maps.publish_extras import (
+    MEANING,
+    add_keys,
+    create_view,
+    drop_keys,
+    outdated_views,
+    references,
+    view_hash,
+    view_texts,
+)
+from cja_pipeline.journey_maps.publish_migrate import drop, migrate
+from cja_pipeline.journey_maps.publish_rows import MOST, Fingerprint, Rows
 from cja_pipeline.journey_maps.restricted import publish_restricted
 from cja_pipeline.journey_maps.serving import (
     PUBLICATION,
+    PublishError,
     declared_tables,
     definition,
     open_engine,
@@ -28,31 +39,21 @@ from cja_pipeline.warehouse import Warehouse
 if TYPE_CHECKING:
     import pandas as pd
 
+__all__ = ["PublishError", "publish", "read_published"]
 DICTIONARY = "data_dictionary"
-# the rows on their way to the serving database
-_batches = batches
-_blocks = csv_blocks
-
-
-class PublishError(RuntimeError):
-    """The serving database cannot be reached or refuses; the message never holds the URL's password.
-
-    `passing` says whether the same may succeed later: the database was away, or two writers met.
-    """
-
-    def __init__(self, message: str, *, passing: bool = False) -> None:
-        super().__init__(message)
-        self.passing = passing
+PATIENCE = "30s"  # for readers who hold a table that must be altered; everybody behind waits as long
 
 
 def publish(warehouse: Warehouse, url: str) -> dict[str, int]:
     """Bring every published table in the database at `url` to tonight's state; returns rows by name.
 
     A published table that the warehouse does not hold yet is created empty. Columns tagged ``pii`` are
-    never published. Money is DECIMAL on PostgreSQL; SQLite has no decimal type and keeps a REAL.
+    never published. Money is DECIMAL on PostgreSQL; SQLite has no decimal type and keeps a REAL. Tables of
+    an older declaration are brought to this one first; those that are declared no more are dropped.
 
     Raises:
-        PublishError: the database cannot be opened or written; the last published state is untouched.
+        PublishError: the database cannot be opened or written, or a view of somebody reads what would
+            change; the last published state is untouched.
     """
     published = TABLES.published()
     if DICTIONARY in published:
@@ -68,20 +69,18 @@ def publish(warehouse: Warehouse, url: str) -> dict[str, int]:
         # SQLite has foreign keys in CREATE TABLE only, PostgreSQL must have seen the table they point to
         targets = keyed if engine.dialect.name == "sqlite" else declared_tables(published)
         with engine.begin() as connection:
-            drop_views(connection)
+            if engine.dialect.name == "postgresql":
+                connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{PATIENCE}'")
             known = _known(connection)
-            renewed = any(
-                known.get(name, (None, ""))[1] != definition(connection, targets[name]) for name in targets
-            )
-            drop_keys(connection, keyed, all_of_them=renewed)
+            usable = _brought_to_declaration(connection, targets, keyed, known)
             for name, table in published.items():
                 columns = tuple(column for column, spec in table.columns.items() if not spec.pii)
                 rows = Rows(warehouse, name, table, columns)
-                counted[name] = _bring(connection, targets[name], rows, known.get(name))
+                counted[name] = _bring(connection, targets[name], rows, usable.get(name), name in usable)
                 if warehouse.exists(table.full_name):
                     written.append(rows)
             add_keys(connection, keyed)
-            create_views(connection, set(published))
+            _bring_views(connection, set(published))
             publish_restricted(connection, warehouse)
             crashpoint("publish:before_commit")
         crashpoint("publish:committed")
@@ -118,7 +117,7 @@ def read_published(name: str) -> pd.DataFrame:
 
 
 def _known(connection: sa.Connection) -> dict[str, tuple[Fingerprint, str]]:
-    """What the serving database says it holds."""
+    """What the serving database says it holds: tables and views."""
     PUBLICATION.create(connection, checkfirst=True)
     return {
         row.table_name: (Fingerprint(row.rows, row.fingerprint), row.definition)
@@ -126,50 +125,78 @@ def _known(connection: sa.Connection) -> dict[str, tuple[Fingerprint, str]]:
     }
 
 
+def _brought_to_declaration(
+    connection: sa.Connection,
+    targets: dict[str, sa.Table],
+    keyed: dict[str, sa.Table],
+    known: dict[str, tuple[Fingerprint, str]],
+) -> dict[str, Fingerprint | None]:
+    """Bring what is there to today's declaration. Returns the tables that can stay, with what they hold;
+    None if every row is to be looked at."""
+    dialect, hashes = connection.dialect.name, {name: known[name][1] for name in known}
+    changed = {
+        name: target for name, target in targets.items() if hashes.get(name) != definition(connection, target)
+    }
+    gone = known.keys() - targets.keys() - MEANING.keys()
+    for name in outdated_views(dialect, hashes, set(targets), changed.keys() | gone):
+        _forget(connection, "view", name)
+    drop_keys(connection, keyed, outdated=changed.keys() | gone)
+    for name in sorted(gone):
+        _forget(connection, "table", name)
+    rewritten = migrate(connection, changed) if dialect == "postgresql" else set(changed)
+    present = set(sa.inspect(connection).get_table_names())
+    if dialect == "sqlite":
+        present -= rewritten
+    return {
+        name: known[name][0] if name in known and name not in rewritten else None
+        for name in targets
+        if name in present
+    }
+
+
+def _forget(connection: sa.Connection, kind: str, name: str) -> None:
+    drop(connection, kind, name)
+    connection.execute(PUBLICATION.delete().where(PUBLICATION.c.table_name == name))
+
+
 def _bring(
-    connection: sa.Connection, target: sa.Table, rows: Rows, known: tuple[Fingerprint, str] | None
+    connection: sa.Connection, target: sa.Table, rows: Rows, held: Fingerprint | None, present: bool
 ) -> int:
-    """Bring one table to tonight's state by the least writing that is safe; returns its rows."""
-    declared = definition(connection, target)
-    present = known is not None and known[1] == declared and sa.inspect(connection).has_table(target.name)
+    """Bring one table to tonight's state by the least writing that is safe; returns its rows.
+
+    Args:
+        held: what it holds for sure, unless others changed it.
+        present: whether it is there as declared; else it is made anew.
+    """
+    tonight = Fingerprint(0, "0")
     if not rows.warehouse.exists(rows.table.full_name):
-        _anew(connection, target)
-        _record(connection, target.name, Fingerprint(0, "0"), declared)
-        return 0
-    tonight = rows.fingerprint()
-    agreed = present and known is not None and rows.published() == known[0]
-    if not (agreed and known is not None and _count(connection, target) == known[0].rows):
-        _write_all(connection, target, rows, present)
-    elif tonight != known[0]:
-        away, new = rows.changes()
-        if new > MOST * tonight.rows or known[0].rows - away + new != tonight.rows:
-            _write_all(connection, target, rows, present)
+        if present:
+            connection.execute(target.delete())
         else:
-            _take_away(connection, target, rows, away)
-            _fill(connection, target, rows, changed_only=True)
-    _record(connection, target.name, tonight, declared)
+            publish_write.make(connection, target, None)
+    else:
+        tonight = rows.fingerprint()
+        if not present:
+            publish_write.make(connection, target, rows)
+        elif held is None or rows.published() != held or _count(connection, target) != held.rows:
+            publish_write.renew(connection, target, rows)
+        elif tonight != held:
+            away, new = rows.changes()
+            safe = new <= MOST * tonight.rows and held.rows - away + new == tonight.rows
+            (publish_write.change if safe else publish_write.renew)(connection, target, rows)
+        if tonight != held and _count(connection, target) != tonight.rows:
+            raise PublishError(f"{target.name} has rows with one key; the last publication stays")
+    _record(connection, target.name, tonight, definition(connection, target))
     return tonight.rows
 
 
-def _write_all(connection: sa.Connection, target: sa.Table, rows: Rows, present: bool) -> None:
-    """Replace the whole table. Indexes are made after the rows, which is twice as fast; on PostgreSQL a
-    table that stays is emptied instead, because dropping it would keep readers waiting."""
-    if present and connection.dialect.name == "postgresql":
-        connection.execute(target.delete())
-        _fill(connection, target, rows)
-        return
-    indexes = set(target.indexes)
-    target.indexes.clear()
-    _anew(connection, target)
-    _fill(connection, target, rows)
-    target.indexes |= indexes
-    for index in sorted(indexes, key=lambda index: str(index.name)):
-        index.create(connection)
-
-
-def _anew(connection: sa.Connection, target: sa.Table) -> None:
-    target.drop(connection, checkfirst=True)
-    target.create(connection)
+def _bring_views(connection: sa.Connection, tables: set[str]) -> None:
+    """Create the views that are missing."""
+    present = set(sa.inspect(connection).get_view_names())
+    for name, text in view_texts(connection.dialect.name, tables).items():
+        if name not in present:
+            create_view(connection, name, text)
+            _record(connection, name, Fingerprint(0, "0"), view_hash(text))
 
 
 def _count(connection: sa.Connection, target: sa.Table) -> int:
@@ -180,65 +207,3 @@ def _record(connection: sa.Connection, name: str, found: Fingerprint, declared: 
     connection.execute(PUBLICATION.delete().where(PUBLICATION.c.table_name == name))
     values = {"rows": found.rows, "fingerprint": found.digest, "definition": declared}
     connection.execute(PUBLICATION.insert().values(table_name=name, **values))
-
-
-def _take_away(connection: sa.Connection, target: sa.Table, rows: Rows, expected: int) -> None:
-    """Delete the rows that are gone or changed."""
-    value = _plain if connection.dialect.name == "postgresql" else _for_sqlite
-    mark = "%s" if connection.dialect.name == "postgresql" else "?"
-    where = " AND ".join(f'"{key}" = {mark}' for key in rows.table.key)
-    for batch in rows.gone(value) if expected else ():
-        connection.exec_driver_sql(f'DELETE FROM "{target.name}" WHERE {where}', batch)
-
-
-def _fill(connection: sa.Connection, target: sa.Table, rows: Rows, changed_only: bool = False) -> None:
-    names = list(rows.columns)
-    listed = ", ".join(f'"{name}"' for name in names)
-    if connection.dialect.name == "postgresql":
-        query = rows.select(_for_postgres, changed_only=changed_only)
-        _copy(connection, target, names, _blocks(rows.warehouse, query))
-        return
-    slots = ", ".join("?" for _ in names)
-    statement = f'INSERT INTO "{target.name}" ({listed}) VALUES ({slots})'
-    for batch in _batches(rows.warehouse, rows.select(_for_sqlite, changed_only=changed_only)):
-        connection.exec_driver_sql(statement, batch)
-
-
-def _plain(name: str, declared: str) -> str:
-    return f'"{name}"'
-
-
-def _for_postgres(name: str, declared: str) -> str:
-    """PostgreSQL takes the warehouse's own text of every type, but no NUL in text."""
-    if declared == "VARCHAR":
-        return f"replace(\"{name}\", chr(0), '')"
-    return _list_as_text(name) if declared.endswith("[]") else f'"{name}"'
-
-
-def _list_as_text(name: str) -> str:
-    return f"array_to_string(\"{name}\", ', ')"
-
-
-def _for_sqlite(name: str, declared: str) -> str:
-    """SQLite knows text, integer and real: convert in the warehouse, column by column, not value by value."""
-    if declared.endswith("[]"):
-        return _list_as_text(name)
-    if declared.startswith("DECIMAL"):
-        return f'CAST("{name}" AS DOUBLE)'
-    if declared == "TIMESTAMP":
-        return f"strftime(\"{name}\", '%Y-%m-%d %H:%M:%S.%f')"
-    if declared == "DATE":
-        return f'CAST("{name}" AS VARCHAR)'
-    return f'"{name}"'
-
-
-def _copy(connection: sa.Connection, target: sa.Table, names: list[str], blocks: Iterator[bytes]) -> None:
-    """PostgreSQL's COPY on the transaction's own connection."""
-    listed = ", ".join(f'"{name}"' for name in names)
-    driver = connection.connection.driver_connection
-    if driver is None:
-        raise PublishError("the database connection was lost before the copy began")
-    statement = f'COPY "{target.name}" ({listed}) FROM STDIN (FORMAT csv)'
-    with driver.cursor() as cursor, cursor.copy(statement) as copy:
-        for block in blocks:
-            copy.write(block)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable, Collection
+
 import sqlalchemy as sa
 
 from cja_pipeline.tables import Table
 from cja_pipeline.warehouse import Warehouse
 
-VIEWS = ("v_scorecard", "v_journey_map")
+MEANING = {
+    "v_scorecard": "The key figures with their definition, figures also as text in their unit.",
+    "v_journey_map": "The journey map of every customer group, figures also as text in their unit.",
+}
 
 
 def references(warehouse: Warehouse, published: dict[str, Table]) -> dict[str, dict[str, str]]:
@@ -31,18 +37,18 @@ def references(warehouse: Warehouse, published: dict[str, Table]) -> dict[str, d
     return found
 
 
-def drop_keys(connection: sa.Connection, targets: dict[str, sa.Table], *, all_of_them: bool) -> None:
-    """On PostgreSQL, drop foreign keys that no longer hold, or all before a table is made anew. SQLite has
-    them in its CREATE TABLE."""
-    for name, present in _present_keys(connection, targets).items():
-        wanted = {key.name for key in targets[name].foreign_key_constraints}
-        for key in present if all_of_them else present - wanted:
+def drop_keys(connection: sa.Connection, targets: dict[str, sa.Table], outdated: set[str]) -> None:
+    """On PostgreSQL, drop foreign keys that no longer hold, or all before `outdated` tables are altered or
+    dropped. SQLite has them in its CREATE TABLE."""
+    for name, present in _present_keys(connection, targets.keys() | outdated).items():
+        wanted = set() if outdated else {key.name for key in targets[name].foreign_key_constraints}
+        for key in present - wanted:
             connection.exec_driver_sql(f'ALTER TABLE "{name}" DROP CONSTRAINT "{key}"')
 
 
 def add_keys(connection: sa.Connection, targets: dict[str, sa.Table]) -> None:
     """On PostgreSQL, add the foreign keys that are missing, once all rows are there."""
-    for name, present in _present_keys(connection, targets).items():
+    for name, present in _present_keys(connection, targets.keys()).items():
         for key in targets[name].foreign_key_constraints:
             if key.name not in present:
                 # a table with checks that wait for the end of the transaction cannot be altered
@@ -50,32 +56,44 @@ def add_keys(connection: sa.Connection, targets: dict[str, sa.Table]) -> None:
                 connection.execute(sa.schema.AddConstraint(key, isolate_from_table=False))
 
 
-def _present_keys(connection: sa.Connection, targets: dict[str, sa.Table]) -> dict[str, set[str]]:
+def _present_keys(connection: sa.Connection, tables: Collection[str]) -> dict[str, set[str]]:
     """Names of the foreign keys that a PostgreSQL database has, by table; nothing elsewhere."""
     if connection.dialect.name != "postgresql":
         return {}
     inspector = sa.inspect(connection)
-    present = [name for name in targets if inspector.has_table(name)]
+    present = [name for name in tables if inspector.has_table(name)]
     return {name: {str(key["name"]) for key in inspector.get_foreign_keys(name)} for name in present}
 
 
-def drop_views(connection: sa.Connection) -> None:
-    """Views are made last and dropped first: they hold the tables they read."""
-    for name in VIEWS:
-        connection.exec_driver_sql(f'DROP VIEW IF EXISTS "{name}"')
+def view_texts(dialect: str, tables: set[str]) -> dict[str, str]:
+    """The queries of the views whose tables are published."""
+    texts = _Texts(dialect)
+    return {name: make(texts) for name, (reads, make) in _views().items() if reads <= tables}
 
 
-def create_views(connection: sa.Connection, tables: set[str]) -> None:
-    """Create the views whose tables are published."""
-    texts = _Texts(connection.dialect.name)
-    if {"scorecard", "kpi_catalogue"} <= tables:
-        connection.exec_driver_sql(
-            f"CREATE VIEW v_scorecard AS {scorecard_view(texts)}".replace("%", texts.percent)
-        )
-    if "journey_map" in tables:
-        connection.exec_driver_sql(
-            f"CREATE VIEW v_journey_map AS {journey_map_view(texts)}".replace("%", texts.percent)
-        )
+def outdated_views(dialect: str, known: dict[str, str], tables: set[str], changed: set[str]) -> list[str]:
+    """The views that must go before tables are altered: their query is not the one of `known` (name and
+    hash), or a table they read has changed. The others stay, with what people built on them.
+
+    On SQLite all go: a view holds nothing there, and everybody's views find the new one by its name.
+    """
+    texts, reads = view_texts(dialect, tables), {name: tables for name, (tables, _) in _views().items()}
+    return [
+        name
+        for name in reads
+        if dialect == "sqlite" or known.get(name) != view_hash(texts.get(name, "")) or reads[name] & changed
+    ]
+
+
+def create_view(connection: sa.Connection, name: str, text: str) -> None:
+    """Create a view, with a word on what it is where the database keeps one."""
+    connection.execute(sa.text(f'CREATE VIEW "{name}" AS {text}'.replace(":", "\\:")))
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"COMMENT ON VIEW \"{name}\" IS '{MEANING[name]}'")
+
+
+def view_hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 class _Texts:
@@ -83,7 +101,6 @@ class _Texts:
 
     def __init__(self, dialect: str) -> None:
         self.postgres = dialect == "postgresql"
-        self.percent = "%%" if self.postgres else "%"  # the driver of PostgreSQL reads % as a placeholder
 
     def fixed(self, value: str, digits: int) -> str:
         if self.postgres:
@@ -140,3 +157,11 @@ def journey_map_view(texts: _Texts) -> str:
         "nullif(owner, '') AS owner, "
         "period_start, period_end FROM journey_map WHERE section <> 'header'"
     )
+
+
+def _views() -> dict[str, tuple[set[str], Callable[[_Texts], str]]]:
+    """Each view: the tables it reads, and how its query is made."""
+    return {
+        "v_scorecard": ({"scorecard", "kpi_catalogue"}, scorecard_view),
+        "v_journey_map": ({"journey_map"}, journey_map_view),
+    }

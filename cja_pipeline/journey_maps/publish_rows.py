@@ -6,7 +6,7 @@ each table. Where the two agree, only rows that differ travel; in doubt the whol
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,7 +17,8 @@ from cja_pipeline.warehouse import Warehouse
 
 BATCH = 20_000
 BLOCK = 1 << 20
-MOST = 0.4  # beyond this share of changed rows, writing the table anew is cheaper
+MOST = 0.4  # beyond this share of changed rows, sending the whole table is cheaper
+Value = Callable[[str, str], str]  # SQL for a column of a declared type, as the serving database takes it
 
 
 @dataclass(frozen=True)
@@ -96,14 +97,12 @@ class Rows:
         same = " AND ".join(f'a."{column}" = b."{column}"' for column in (*self.table.key, "row_hash"))
         return f"(SELECT {self._keys('a')} FROM {one} AS a ANTI JOIN {other} AS b ON {same})"
 
-    def gone(self, value: Any) -> Iterator[list[Any]]:
-        """Keys of the rows to take away, in batches."""
+    def gone(self, value: Value) -> str:
+        """The query for the keys of the rows to take away: those that are gone or changed."""
         keys = ", ".join(value(key, self.table.columns[key].type) for key in self.table.key)
-        yield from batches(
-            self.warehouse, f"SELECT {keys} FROM {self._differing(self._state, self._tonight)} AS a"
-        )
+        return f"SELECT {keys} FROM {self._differing(self._state, self._tonight)} AS a"
 
-    def select(self, value: Any, *, changed_only: bool) -> str:
+    def select(self, value: Value, *, changed_only: bool) -> str:
         """The query for the rows to write, in the order of their key, each column put through `value`."""
         values = ", ".join(value(name, self.table.columns[name].type) for name in self.columns)
         source = self._public

@@ -10,6 +10,8 @@ from importlib.resources import files
 
 import sqlalchemy as sa
 
+from cja_pipeline.journey_maps.publish_rows import csv_blocks
+from cja_pipeline.journey_maps.publish_write import merge
 from cja_pipeline.warehouse import Warehouse
 
 SCHEMA, SOURCE = "pii", "customers.identity_links"
@@ -28,15 +30,15 @@ def roles_sql() -> str:
 
 
 def publish_restricted(connection: sa.Connection, warehouse: Warehouse) -> int | None:
-    """Replace ``pii.identity_links`` within the caller's transaction; None where there is no such schema."""
+    """Bring ``pii.identity_links`` to tonight's rows within the caller's transaction; returns its rows, or
+    None where there is no such schema."""
     if connection.dialect.name != "postgresql" or not warehouse.exists(SOURCE):
         return None
     writable = sa.text("SELECT has_schema_privilege(oid, 'CREATE') FROM pg_namespace WHERE nspname = :name")
     if not connection.execute(writable, {"name": SCHEMA}).scalar():
         return None
     LINKS.create(connection, checkfirst=True)
-    connection.execute(LINKS.delete())
-    rows = warehouse.sql(f"SELECT {', '.join(COLUMNS)} FROM {SOURCE} ORDER BY record_key").fetchall()
-    if rows:
-        connection.execute(LINKS.insert(), [dict(zip(COLUMNS, row, strict=True)) for row in rows])
-    return len(rows)
+    merge(
+        connection, LINKS, list(COLUMNS), csv_blocks(warehouse, f"SELECT {', '.join(COLUMNS)} FROM {SOURCE}")
+    )
+    return warehouse.count(SOURCE)

@@ -19,6 +19,19 @@ TYPES: dict[str, type[sa.types.TypeEngine[Any]]] = {
     "TIMESTAMP": sa.DateTime,
 }
 CONNECT_SECONDS = 10
+
+
+class PublishError(RuntimeError):
+    """The serving database cannot be reached or refuses; the message never holds the URL's password.
+
+    `passing` says whether the same may succeed later: the database was away, or two writers met.
+    """
+
+    def __init__(self, message: str, *, passing: bool = False) -> None:
+        super().__init__(message)
+        self.passing = passing
+
+
 PUBLICATION = sa.Table(
     "publication",
     sa.MetaData(),
@@ -55,7 +68,8 @@ def open_engine(url: str) -> sa.Engine:
 def declared_tables(
     published: dict[str, Table], held: dict[str, dict[str, str]] | None = None
 ) -> dict[str, sa.Table]:
-    """The SQLAlchemy tables of declarations: types, keys, indexes, comments; no personal data.
+    """The SQLAlchemy tables of declarations, all of one metadata: types, keys, indexes, comments; no
+    personal data.
 
     Args:
         held: per table and column the table whose key it holds, for foreign keys; they are checked at the
@@ -86,13 +100,20 @@ def declared_tables(
             for column, other in (held or {}).get(name, {}).items()
         ]
         found[name] = sa.Table(name, metadata, *columns, *keys, comment=table.description)
-        for fields in table.index:
+        for fields in _indexes(table):
             sa.Index(f"ix_{name}_{'_'.join(fields)}", *(found[name].c[field] for field in fields))
     return found
 
 
+def _indexes(table: Table) -> list[list[str]]:
+    """The declared indexes, and one for every reference that none begins with: to join by, and because
+    PostgreSQL looks through it for each row that goes from the other table."""
+    begun = {table.key[0], *(fields[0] for fields in table.index)}
+    return [*table.index, *([column] for column in table.references if column not in begun)]
+
+
 def definition(connection: sa.Connection, target: sa.Table) -> str:
-    """A hash of everything that is declared about a table; another hash makes the table anew."""
+    """A hash of everything that is declared about a table; another hash brings it to the new declaration."""
     ddl = [str(sa.schema.CreateTable(target).compile(dialect=connection.dialect))]
     ddl += sorted(
         str(sa.schema.CreateIndex(index).compile(dialect=connection.dialect)) for index in target.indexes
