@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from pathlib import Path
+
 from pydantic import Field
 
-from cja_pipeline.config import ConfigError, StrictModel, load_config
+from cja_pipeline.config import ConfigError, StrictModel, config_path, load_file
 from cja_pipeline.tables import TABLES
 
 FILE = "privacy.yml"
@@ -47,7 +50,12 @@ def load_privacy() -> Privacy:
     Raises:
         ConfigError: a limit is set for a table that is not declared.
     """
-    found = load_config(FILE, Privacy)
+    return _load(config_path(FILE))
+
+
+@lru_cache(maxsize=4)
+def _load(path: Path) -> Privacy:
+    found = load_file(path, Privacy)
     unknown = sorted(name for name in found.retention_days if name not in TABLES)
     if unknown:
         raise ConfigError(f"{FILE}: retention_days: {', '.join(unknown)}: expected a declared table")
