@@ -31,8 +31,8 @@ def check(
 
     Args:
         table: ``schema.table``; a table without a suite has no outcomes.
-        run_id: the run that asks. Suites of scope ``days`` look at the days that this run loaded, or at the
-            whole table if it loaded none.
+        run_id: the run that asks. Suites of scope ``days`` look at the days that this run loaded and at those
+            of the newest pull: a night that is tried again loads what is left, and finds the same.
         params: values for ``$PARAMETER`` entries, beside those of `run_parameters`; ``days`` (list of dates)
             overrides the scope.
 
@@ -101,7 +101,7 @@ def _days(warehouse: Warehouse, suite: Suite, run_id: str, given: Sequence[dt.da
     if not suite.table.startswith("validated.") or not warehouse.exists("quality.ledger"):
         return []
     rows = warehouse.sql(
-        "SELECT day, run_id = ? FROM quality.ledger "
+        "SELECT day, run_id = ? OR as_of = max(as_of) OVER () FROM quality.ledger "
         "WHERE table_name = ? AND stage = 'validated' ORDER BY day",
         [run_id, suite.table],
     ).fetchall()
