@@ -87,6 +87,20 @@ def test_a_table_is_replaced_as_a_whole(warehouse: Warehouse, notes: Table, url:
     assert float(found[0][3]) == 0.10
 
 
+def test_rows_are_found_again_by_keys_of_every_type(
+    warehouse: Warehouse, notes: Table, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keyed = notes.model_copy(update={"key": ["note_id", "day", "written_at"]})
+    monkeypatch.setattr(type(TABLES), "published", lambda self: {"notes": keyed})
+    amounts = [f"{n}.10" for n in range(40)]
+    fill(warehouse, *amounts)
+    publish(warehouse, url)
+    fill(warehouse, "7.77", *amounts[1:-1])  # few changes, so that single rows are written
+    publish(warehouse, url)
+    found = query(url, "SELECT amount FROM notes ORDER BY note_id")
+    assert [round(float(row[0]), 2) for row in found] == [7.77, *(float(text) for text in amounts[1:-1])]
+
+
 def test_personal_columns_stay_behind(warehouse: Warehouse, notes: Table, url: str) -> None:
     fill(warehouse, "1")
     publish(warehouse, url)

@@ -46,7 +46,7 @@ def change(connection: sa.Connection, target: sa.Table, rows: Rows) -> None:
         merge(connection, target, list(rows.columns), blocks, gone)
         return
     where = " AND ".join(f'"{key}" = ?' for key in rows.table.key)
-    for batch in batches(rows.warehouse, rows.gone(_plain)):
+    for batch in batches(rows.warehouse, rows.gone(_for_sqlite)):
         connection.exec_driver_sql(f'DELETE FROM "{target.name}" WHERE {where}', batch)
     _insert(connection, target, rows, changed_only=True)
 
@@ -127,10 +127,6 @@ def _copy(connection: sa.Connection, place: str, names: list[str], blocks: Itera
 
 def _quoted(name: str) -> str:
     return f'"{name}"'
-
-
-def _plain(name: str, declared: str) -> str:
-    return _quoted(name)
 
 
 def for_postgres(name: str, declared: str) -> str:
