@@ -26,6 +26,9 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = Field(
         default=None, description="SQLAlchemy URL of the serving database."
     )
+    dagster_database_url: SecretStr | None = Field(
+        default=None, description="PostgreSQL URL of Dagster's run history; default files in home."
+    )
     warehouse: str | None = Field(default=None, description="DuckDB file of the warehouse; default in home.")
     config: Path | None = Field(default=None, description="Folder whose YAML files replace the shipped ones.")
     secret_key: SecretStr | None = Field(default=None, description="HMAC key for pseudonyms.")

@@ -15,8 +15,11 @@ REVOKE ALL ON SCHEMA pii FROM cja_reader;
 
 REVOKE CREATE ON SCHEMA public FROM PUBLIC;
 GRANT USAGE, CREATE ON SCHEMA public TO cja_loader;
--- rows are staged in temporary tables
-DO $$ BEGIN EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO cja_loader', current_database()); END $$;
+-- the loader stages rows in temporary tables
+DO $$ BEGIN
+  EXECUTE format('GRANT CONNECT, TEMPORARY ON DATABASE %I TO cja_loader', current_database());
+  EXECUTE format('GRANT CONNECT ON DATABASE %I TO cja_reader', current_database());
+END $$;
 GRANT USAGE ON SCHEMA public TO cja_reader;
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO cja_reader;
 ALTER DEFAULT PRIVILEGES FOR ROLE cja_loader IN SCHEMA public GRANT SELECT ON TABLES TO cja_reader;

@@ -2,40 +2,25 @@
 
 import datetime as dt
 import logging
-import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import resources
-from pathlib import Path
 
 import dagster as dg
-import sqlalchemy as sa
 
 from cja_pipeline.alerts import after_run
 from cja_pipeline.orchestration.jobs import NIGHTLY
-from cja_pipeline.settings import get_settings
+from cja_pipeline.orchestration.run_history import (
+    RunHistoryError,
+    away,
+    dagster_home,
+    database_error,
+    run_history,
+)
 
 progress = logging.getLogger("cja_pipeline.progress")
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
-
-
-def dagster_home() -> Path:
-    """The folder with Dagster's run history; made with the shipped settings if `DAGSTER_HOME` names none.
-
-    The settings are those of the project's own ``dagster.yaml`` with the home folder's place in them, so
-    that `cja` and Dagster's commands share one history.
-    """
-    if "DAGSTER_HOME" not in os.environ:
-        home = get_settings().prepare().home / "dagster"
-        home.mkdir(exist_ok=True, mode=0o700)
-        shipped = resources.files("cja_pipeline.orchestration")
-        for name in ("dagster.yaml", "workspace.yaml"):
-            text = (shipped / name).read_text(encoding="utf-8")
-            (home / name).write_text(text.replace(".cja/dagster", str(home)), encoding="utf-8")
-        os.environ["DAGSTER_HOME"] = str(home)
-    return Path(os.environ["DAGSTER_HOME"])
 
 
 def run_nights(start: dt.date, end: dt.date, *, reason: str = "terminal", job: str = NIGHTLY) -> bool:
@@ -50,7 +35,7 @@ def run_nights(start: dt.date, end: dt.date, *, reason: str = "terminal", job: s
     definition = build_definitions().resolve_job_def(job)
     run_id = str(uuid.uuid4())
     try:
-        with dg.DagsterInstance.get() as instance, _cancelled_if_stopped(instance, run_id):
+        with run_history() as instance, _cancelled_if_stopped(instance, run_id):
             result = definition.execute_in_process(
                 instance=instance,
                 run_id=run_id,
@@ -62,12 +47,13 @@ def run_nights(start: dt.date, end: dt.date, *, reason: str = "terminal", job: s
                 run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
                 raise_on_error=False,
             )
-    except sa.exc.DatabaseError as error:
-        progress.error(
-            "Dagster's run history cannot be used (%s). The data do not depend on it: `cja doctor --fix` "
-            "begins a new one.",
-            type(error.orig).__name__,
-        )
+    except RunHistoryError as error:
+        progress.error(error.message)
+        return False
+    except Exception as error:
+        if (refused := database_error(error)) is None:
+            raise
+        progress.error(away(refused))
         return False
     failed = result.filter_events(lambda event: event.is_step_failure)
     for event in failed:

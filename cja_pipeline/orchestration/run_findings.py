@@ -13,8 +13,8 @@ from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES
 from cja_pipeline.doctor.finding import Finding, Place, well
 from cja_pipeline.doctor.store import stop_process
 from cja_pipeline.night_lock import is_held, last_holder
-from cja_pipeline.orchestration.nightly import dagster_home
 from cja_pipeline.orchestration.resources import ATTEMPT_TAG
+from cja_pipeline.orchestration.run_history import RunHistoryError, dagster_home, run_history
 from cja_pipeline.settings import get_settings
 
 STARTING_SECONDS = 180  # a run takes the night's lock within this time of being started
@@ -25,16 +25,19 @@ def run_findings(place: Place) -> Iterator[Finding]:
     """Dagster's storage, runs without a process, a process without a run, and how the last night ended."""
     if not (place.settings.home / "dagster").is_dir():
         return
-    home = dagster_home()
-    storage = _storage(home)
-    yield storage
-    if storage.state == "problem":
-        return
-    with dg.DagsterInstance.get() as instance:
-        yield _dead(instance, place.settings.home)
-        if (given_up := _given_up(instance, place)) is not None:
-            yield given_up
-        yield from _last(instance)
+    try:
+        storage = _storage(dagster_home())
+        if storage.state == "problem":
+            yield storage
+            return
+        with run_history() as instance:
+            yield storage
+            yield _dead(instance, place.settings.home)
+            if (given_up := _given_up(instance, place)) is not None:
+                yield given_up
+            yield from _last(instance)
+    except RunHistoryError as error:
+        yield Finding("run_history", "problem", error.message)
 
 
 def dead_runs(instance: dg.DagsterInstance, home: Path) -> list[str]:
@@ -70,8 +73,7 @@ def fail_dead_runs(instance: dg.DagsterInstance, home: Path) -> list[str]:
 def revive_queue() -> list[str]:
     """At the start of the UI: mark runs that died with the machine as failed, at once instead of after the
     time that run monitoring waits. Returns their ids."""
-    dagster_home()
-    with dg.DagsterInstance.get() as instance:
+    with run_history() as instance:
         return fail_dead_runs(instance, get_settings().home)
 
 
@@ -81,17 +83,12 @@ def _dead(instance: dg.DagsterInstance, home: Path) -> Finding:
         return well("dead_runs", "Dagster believes in no run that is dead.")
 
     def mend() -> str:
-        return (
-            f"{len(fail_dead_runs(instance_of(), home))} dead runs are marked as failed; the queue is free."
-        )
+        with run_history() as opened:
+            failed = fail_dead_runs(opened, home)
+        return f"{len(failed)} dead runs are marked as failed; the queue is free."
 
     words = f"{len(found)} runs died without Dagster noticing ({found[0]}): later runs wait in the queue."
     return Finding("dead_runs", "problem", words, "", mend, outside=True)
-
-
-def instance_of() -> dg.DagsterInstance:
-    dagster_home()
-    return dg.DagsterInstance.get()
 
 
 def _given_up(instance: dg.DagsterInstance, place: Place) -> Finding | None:

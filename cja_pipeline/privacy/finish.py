@@ -168,9 +168,9 @@ def _clear_exports(settings: Settings, scanner: Scanner) -> None:
 
 def _clear_runs(settings: Settings, scanner: Scanner) -> None:
     """Forget runs whose logs or events name the person. None should: events hold counts, never values."""
-    from cja_pipeline.orchestration.run_history import forget_runs, run_files
+    from cja_pipeline.orchestration.run_history import forget_runs, run_files, runs_with
 
-    named = set()
+    named = runs_with(scanner.in_bytes)
     for run, path in run_files(settings.home / "dagster"):
         with contextlib.suppress(OSError):  # the log of a run that is going on
             if scan_file(path, scanner, Residue()):
