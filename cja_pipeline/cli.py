@@ -18,6 +18,7 @@ from cja_pipeline.customers.explain_commands import explain_customer_command, ex
 from cja_pipeline.customers.identity.tabular.command import resolve
 from cja_pipeline.customers.identity_commands import bench_identity, identity
 from cja_pipeline.doctor.command import doctor
+from cja_pipeline.kpis.change_command import explain_change_command
 from cja_pipeline.privacy.commands import privacy
 from cja_pipeline.quality.commands import bench_quality, bench_validation
 from cja_pipeline.trials.command import bench_findings, bench_intervals, bench_kpis
@@ -32,7 +33,7 @@ def main() -> None:
 
 for command in (alerts, doctor, explain, identity, kpis, quality, quarantine, privacy, resolve):
     main.add_command(command)
-for command in (explain_customer_command, explain_pair_command):
+for command in (explain_change_command, explain_customer_command, explain_pair_command):
     explain.add_command(command)
 
 

@@ -15,9 +15,11 @@ from pathlib import Path
 from cja_pipeline.settings import Settings, get_settings
 from cja_pipeline.warehouse import Warehouse
 
-# What no landing can tell: the id a customer has had, when customers merged, how past nights went.
+# What no landing can tell: the id a customer has had, when customers merged, how past nights went, what they
+# counted and why that changed.
 REMEMBERED = (
     "customers.identity_links", "customers.identity_log", "customers.identity_quality", "quality.results",
+    "kpis.counted_rows", "kpis.counted_values", "kpis.counted_by", "kpis.restatements", "kpis.restated_rows",
 )  # fmt: skip
 
 

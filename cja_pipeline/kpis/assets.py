@@ -21,9 +21,9 @@ def kpi_assets() -> list[dg.AssetsDefinition]:
             own_checks=own_checks,
         )
 
-    @measured("kpi_values", deps=["customer_value", "media"])
+    @measured("kpi_values", "restatements", deps=["customer_value", "media"])
     def kpi_values(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
-        """Every KPI by day, week and month, with its interval."""
+        """Every KPI by day, week and month; why past ones changed."""
         from cja_pipeline.kpis.kpi_values import build_kpi_values, headline_numbers
 
         build_kpi_values(warehouse)

@@ -82,6 +82,15 @@ def table(cells: Mapping[str, Cells], periods: Days, labels: Mapping[str, NDArra
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
+def dense(cells: Cells, places: int) -> NDArray[np.float64]:
+    """Sums of all places, 0 where there is no row; shape (places, moments)."""
+    import numpy as np
+
+    found = np.zeros((places, cells.sums.shape[1]))
+    found[cells.place] = cells.sums
+    return found
+
+
 def with_zeros(sums: Block, periods: Days) -> Block:
     """Every combination of period and slice seen, the whole included; sums without rows are 0."""
     import numpy as np

@@ -13,6 +13,7 @@ INTRODUCTION = """\
 
 Made from `config/kpis/*.yml` by `cja kpis --markdown`; with `CJA_CONFIG` set it holds your own KPIs, too. The
 same is in the published table `kpi_catalogue`, and `cja explain kpi ID` shows how one number came about.
+`cja explain change ID --day D` tells which nights changed a past number, and why, in parts that add up.
 
 - Every KPI is computed by day, week, month and trailing 28 days (unless it says otherwise), as a whole and by
   the slices named. People are counted anew for each period and slice, so their counts cannot be added up.
@@ -24,6 +25,11 @@ same is in the published table `kpi_catalogue`, and `cja explain kpi ID` shows h
   quantiles; `greenwood`: Kaplan-Meier; `mover`: a ratio of two KPIs; `delta_model`: with the uncertainty of
   the value model; `none`: reported by a platform or paid, so taken as exact.
 - A status is given by the interval, not by the number: ahead or behind only if all of it is.
+- A whole day, week or month that was published and comes out differently is in `restatements`, with what each
+  reason changed, in this order: `late` data, `refund` (cancellations, too), `corrected` or withdrawn by its
+  source, `erased` on request, `identity` (customers merged, split or recognised), `later` behaviour of the
+  same customers, another `rule`. After each reason everything is counted anew, so the parts add up. Rows of
+  `remember_days` (35) days are remembered for this; older numbers may change without a reason on record.
 """
 
 

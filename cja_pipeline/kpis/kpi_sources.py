@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -31,6 +31,10 @@ class Source(StrictModel):
     column, of which the business day in the shop's zone is taken; `day` is a date column that is one
     already. A `dense` source has rows on every day it was delivered, so a day without any is missing data,
     not a zero.
+
+    The last three say why a row of a past day can change: `revised`, because its vendor delivers late or
+    restates; `of_customer` names columns that tell of the customer and not of the row; `refunded` is what was
+    given back of it.
     """
 
     description: str
@@ -44,6 +48,9 @@ class Source(StrictModel):
     where: str | None = None
     dense: bool = False
     dimensions: dict[str, str] = Field(default_factory=dict)
+    revised: Literal["late", "corrected"] = "corrected"
+    of_customer: list[str] = Field(default_factory=list)
+    refunded: str | None = None
 
     @field_validator("table")
     @classmethod
@@ -63,7 +70,8 @@ class Source(StrictModel):
     def _usable(self) -> Source:
         if (self.at is None) == (self.day is None):
             raise ValueError("expected either at (a UTC timestamp) or day (a date)")
-        for text in (self.key, self.unit, self.at, self.day, self.where, *self.dimensions.values()):
+        said = (self.key, self.unit, self.at, self.day, self.where, self.refunded)
+        for text in (*said, *self.dimensions.values(), *self.of_customer):
             if text is not None:
                 self.bind(text)
         return self
@@ -90,7 +98,8 @@ class Source(StrictModel):
     @property
     def definition(self) -> dict[str, Any]:
         """What the numbers depend on, for the definition hash."""
-        return {**self.model_dump(mode="json", exclude={"description"}), "text": self.text}
+        left_out = {"description", "revised", "of_customer", "refunded"}
+        return {**self.model_dump(mode="json", exclude=left_out), "text": self.text}
 
     def bind(self, expression: str) -> str:
         """Check an expression against the columns of the source; see `bind_expression`."""
@@ -103,6 +112,7 @@ class SourcesFile(StrictModel):
 
     sources: dict[str, Source]
     keep_days: dict[str, int]
+    remember_days: int = Field(35, ge=1)
     slice_grains: dict[str, list[str]] = Field(default_factory=dict)
 
 
@@ -122,6 +132,7 @@ def _load(override: Path | None) -> SourcesFile:
     return load_config("kpi_sources.yml", SourcesFile)
 
 
+@lru_cache(maxsize=2048)
 def bind_expression(expression: str, rows: str, place: str) -> str:
     """Check an SQL expression against the columns of declared tables; returns its type.
 

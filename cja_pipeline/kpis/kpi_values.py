@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from cja_pipeline.kpis.blocks import NUMBERS, concat, empty, length, table, with_zeros
+from cja_pipeline.kpis.blocks import NUMBERS, concat, dense, empty, length, table, with_zeros
 from cja_pipeline.kpis.catalogue import Catalogue, load_catalogue
-from cja_pipeline.kpis.compiler import Plan, Scan, Scope, plan_readings
+from cja_pipeline.kpis.compiler import Plan, Reading, Scan, Scope, plan_readings
 from cja_pipeline.kpis.coverage import Coverage, finish
 from cja_pipeline.kpis.describe import describe, headline_numbers
 from cja_pipeline.kpis.estimates import derive, estimate
@@ -17,9 +17,10 @@ from cja_pipeline.kpis.kpi_entry import GRAINS, Kpi
 from cja_pipeline.kpis.kpi_sources import SEGMENT_TABLE, load_sources, load_sources_file
 from cja_pipeline.kpis.objectives import apply_objectives, load_objectives
 from cja_pipeline.kpis.periods import Calendar
+from cja_pipeline.kpis.restatements import Tonight, Whole, restate
 from cja_pipeline.kpis.row_kpis import compute_rows
 from cja_pipeline.kpis.unit_rows import UnitRows, read_rows
-from cja_pipeline.kpis.unit_sums import sum_units
+from cja_pipeline.kpis.unit_sums import WHOLE, sum_units
 from cja_pipeline.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ ROW_KINDS = ("quantile", "survival")
 def build_kpi_values(wh: Warehouse) -> int:
     """Compute all KPIs and replace ``kpis.kpi_values`` and ``kpis.kpi_catalogue``; returns rows of values.
 
+    Past numbers that the night before published otherwise go to ``kpis.restatements`` with the reasons.
     Reads the customer view and ``kpis.customer_value``; a source whose tables are not there yet gives null
     with the reason ``incomplete``. Same data, same table, to the last digit.
     """
@@ -48,7 +50,9 @@ def build_kpi_values(wh: Warehouse) -> int:
     build.rest()
     values = concat(_labelled(catalogue, kpi, build.parts[kpi.id], currency) for kpi in catalogue)
     values |= apply_objectives(values, load_objectives(), catalogue)
+    sources = {name: build.sources[name] for name in build.available}
     with wh.transaction():
+        restate(wh, Tonight(catalogue, sources, build.scope, build.readings, build.whole), values)
         wh.write("kpis.kpi_catalogue", describe(catalogue))
         return wh.write("kpis.kpi_values", pd.DataFrame(values))
 
@@ -74,6 +78,8 @@ class _Build:
     calendar: Calendar
     parts: dict[str, Block] = field(default_factory=dict)
     coverage: dict[str, Coverage] = field(default_factory=dict)
+    whole: Whole = field(default_factory=dict)
+    readings: list[Reading] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.sources = load_sources()
@@ -102,7 +108,8 @@ class _Build:
         """KPIs that are sums over units: one pass per source."""
         kpis = [kpi for kpi in self.catalogue if kpi.source in self.available]
         first = self.calendar.first
-        for reading in plan_readings(kpis, self.sources, self.scope):
+        self.readings = plan_readings(kpis, self.sources, self.scope)
+        for reading in self.readings:
             dimensions = self._split_by([plan.kpi for scan in reading.scans for plan in scan.plans])
             rows = read_rows(self.wh, reading.sql(first, dimensions), dimensions).added_up()
             for scan in reading.scans:
@@ -123,8 +130,12 @@ class _Build:
             rows, list(scan.moments), {g: number for g, (_, number) in numbered.items()}, wanted
         )
         found: dict[str, list[Block]] = {plan.kpi.id: [] for plan in scan.plans}
+        whole: dict[str, tuple[Any, Any]] = {}
+        for plan in scan.plans:
+            self.whole[plan.kpi.id] = plan.moments, whole
         for grain, by_dimension in cells.items():
             starts, _ = numbered[grain]
+            whole[grain] = starts, dense(by_dimension[WHOLE], len(starts))
             sums = table(by_dimension, starts, rows.labels)
             if any(plan.kpi.kind in FILLED and plan.kpi.id in slices[grain] for plan in scan.plans):
                 sums = with_zeros(sums, starts)
