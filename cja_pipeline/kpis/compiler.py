@@ -16,7 +16,6 @@ from cja_pipeline.kpis.kpi_sources import SEGMENT, SEGMENT_TABLE, Source
 from cja_pipeline.kpis.unit_rows import UnitRows
 from cja_pipeline.kpis.unit_sums import Moment, Total
 
-NOT_SET = "(not set)"
 WITH_MOMENTS = ("ratio", "mean", "per_unit", "proportion")
 
 
@@ -49,7 +48,7 @@ class Scope:
 def rows_sql(source: Source, scope: Scope, names: Sequence[str] | None = None) -> str:
     """SELECT of a source's rows with ``kpi_row``, ``kpi_unit``, ``kpi_day`` and ``kpi_<dimension>``.
 
-    `names` limits the dimensions; default all of them.
+    `names` limits the dimensions; default all of them. Empty values are named when they are read.
     """
     wanted = scope.dimensions(source) if names is None else names
     unit = f"cast(s.{source.unit} as varchar)" if source.unit else "cast(null as varchar)"
@@ -60,9 +59,7 @@ def rows_sql(source: Source, scope: Scope, names: Sequence[str] | None = None) -
         f"{day} as kpi_day",
     ]
     columns += [
-        f"coalesce(nullif(cast({text} as varchar), ''), '{NOT_SET}') as kpi_{name}"
-        for name, text in source.dimensions.items()
-        if name in wanted
+        f"cast({text} as varchar) as kpi_{name}" for name, text in source.dimensions.items() if name in wanted
     ]
     joins = ["cross join (select time_zone as kpi_zone from config.params) p"]
     if SEGMENT in wanted:

@@ -15,6 +15,7 @@ from cja_pipeline.kpis.kpi_values import read_scope
 from cja_pipeline.kpis.periods import bounds
 from cja_pipeline.kpis.recompute import recompute
 from cja_pipeline.kpis.row_kpis import rows_of
+from cja_pipeline.kpis.unit_rows import NOT_SET
 from cja_pipeline.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -123,7 +124,9 @@ def receipt_sql(
     """SELECT of the rows behind one number, one per counted row of the source, in a fixed order."""
     source = load_sources()[str(kpi.source)]
     first, last = period
-    chosen = f"\n  and {dimension} = '{_text(value)}'" if dimension != "all" else ""
+    name = dimension if kpi.kind in ("quantile", "survival") else f"kpi_{dimension}"
+    given = f"coalesce(nullif({name}, ''), '{NOT_SET}')" if value == NOT_SET else name
+    chosen = f"\n  and {given} = '{_text(value)}'" if dimension != "all" else ""
     if kpi.kind in ("quantile", "survival"):
         inner = rows_of(kpi, source, scope)
         return (
@@ -140,7 +143,6 @@ def receipt_sql(
     newest = min(last - shift, scope.as_of - dt.timedelta(days=max(kpi.maturity_days, kpi.shift_days)))
     where = kpi.expression("where", scope.age)
     condition = f"\n  and ({where})" if where else ""
-    chosen = chosen.replace(f"and {dimension} =", f"and kpi_{dimension} =")
     return (
         f"select kpi_row, kpi_unit, kpi_day, {', '.join(columns)}\n"
         f"from (\n{rows_sql(source, scope, [dimension])}\n) counted\n"

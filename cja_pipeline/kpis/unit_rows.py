@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     Numbers = NDArray[np.int64]
 
 BATCH = 250_000
+NOT_SET = "(not set)"
 KEYS = ("unit", "day")
 
 
@@ -132,11 +133,13 @@ def read_rows(wh: Warehouse, query: str, dimensions: Sequence[str]) -> UnitRows:
 
 
 def _coded(column: Any, found: dict[str, int]) -> Numbers:
-    """Each text's number; texts that were not met before get the next one."""
+    """Each text's number; texts that were not met before get the next one. No text is `NOT_SET`."""
     import numpy as np
 
-    encoded = column.dictionary_encode()
-    known = [found.setdefault(text, len(found)) for text in encoded.dictionary.to_pylist()]
+    # thousands of different texts at most: it is cheaper to name the empty ones here than in every row
+    encoded = column.dictionary_encode("encode")
+    texts = [text or NOT_SET for text in encoded.dictionary.to_pylist()]
+    known = [found.setdefault(text, len(found)) for text in texts]
     return np.array(known, dtype=np.int64)[encoded.indices.to_numpy()]
 
 

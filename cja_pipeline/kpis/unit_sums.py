@@ -80,7 +80,7 @@ def sum_units(
         count = int(period.max(initial=-1)) + 1
         sums = {name: daily.sums(name, period, count) for name in (WHOLE, *names)}
         for name, place, change in _changes(rows, [moments[i] for i in bent], period, count, list(sums)):
-            sums[name][bent] += _spread(place, sums[name].shape[1], change)
+            sums[name][bent] += _spread(place, sums[name].shape[1] + 1, change)[:, :-1]
         found[grain] = {}
         for name, total in sums.items():
             there = np.flatnonzero(total[-1])
@@ -122,7 +122,8 @@ def _changes(
 ) -> Iterator[tuple[str, Numbers, Floats]]:
     """Where a unit has several rows in a group: the moments of their sum, less the sum of theirs.
 
-    Yields dimension, places (value x periods + period) and what to add there, shape (moments, places).
+    Yields dimension, places (value x periods + period; one behind the last is nowhere) and what to add there,
+    shape (moments, places).
 
     Rows are sorted by unit and day. Where all rows of a unit and period are of one slice, the group of that
     slice is the group of the whole, which is added up once.
@@ -146,8 +147,7 @@ def _changes(
         first = value[starts]
         mixed = np.zeros(len(starts), dtype=bool)
         mixed[group[value != first[group]]] = True
-        pure = np.flatnonzero(~mixed)
-        yield name, first[pure] * count + when[pure], whole[:, pure]
+        yield name, np.where(mixed, values * count, first * count + when), whole
         inside = np.flatnonzero(mixed[group])
         key = group[inside] * values + value[inside]
         order = np.argsort(key)

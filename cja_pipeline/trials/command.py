@@ -13,12 +13,13 @@ EVENTS, PEOPLE = 10_000_000, 3_000
 
 
 @click.command("kpis")
-@click.option("--events", type=click.IntRange(10_000), default=EVENTS, show_default=True, help="Touchpoints.")
+@click.option("--events", type=click.IntRange(10_000), default=EVENTS, show_default=True, help="Web events.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def bench_kpis(events: int, as_json: bool) -> None:
-    """Measure KPIs against one full scan of the event log, scoring and crediting against their bars.
+    """Measure KPIs against a full scan of so many web events, scoring and crediting against their bars.
 
-    The bars are limits of CPU seconds; the exit code is 1 if one of the models' bars is missed.
+    The bars are limits of CPU seconds; the exit code is 1 if one is missed. What KPIs cost is also told in
+    scans of either table of events: web events as they arrive, touchpoints as they are resolved.
 
     Example: cja bench kpis --events 2000000
     """
@@ -34,13 +35,15 @@ def bench_kpis(events: int, as_json: bool) -> None:
                 r["what"],
                 f"{r['rows']:,}",
                 r["cpu_seconds"],
+                r["web_event_scans"],
+                r["touchpoint_scans"],
                 r["bar"],
                 {True: "yes", False: "no"}.get(r["met"]),
             ]
             for r in rows
         ]
-        _table(["what", "rows", "CPU s", "bar", "met"], table)
-    sys.exit(0 if all(row["met"] is not False for row in rows[-2:]) else 1)
+        _table(["what", "rows", "CPU s", "scans of web events", "of touchpoints", "bar", "met"], table)
+    sys.exit(0 if all(row["met"] is not False for row in rows) else 1)
 
 
 @click.command("intervals")

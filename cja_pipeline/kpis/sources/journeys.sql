@@ -5,11 +5,6 @@ with log as (
     t.touchpoint_id,
     t.customer_id,
     t.occurred_at,
-    t.business_date,
-    t.channel,
-    t.campaign,
-    t.device,
-    t.country,
     case when t.touchpoint_type in ('purchase', 'store_order', 'phone_order', 'other_order') then 1 else 0 end as is_order
   from customers.touchpoints t
   where t.touchpoint_type in (
@@ -26,6 +21,7 @@ with log as (
 numbered as (
   select
     l.*,
+    row_number() over (partition by customer_id order by occurred_at, is_order, touchpoint_id) as position,
     coalesce(sum(is_order) over (
       partition by customer_id
       order by occurred_at, is_order, touchpoint_id
@@ -33,32 +29,38 @@ numbered as (
     ), 0) as attempt
   from log l
 ),
+-- an attempt ends with its order
 ended as (
-  select
-    n.*,
-    max(occurred_at) over (partition by customer_id, attempt) as last_at,
-    row_number() over (
-      partition by customer_id, attempt order by occurred_at, is_order, touchpoint_id
-    ) as position
-  from numbered n
+  select customer_id, attempt, occurred_at as last_at, touchpoint_id as order_touchpoint_id
+  from numbered
+  where is_order = 1
 ),
 within as (
-  select e.*, min(position) over (partition by customer_id, attempt) as first_position
-  from ended e
+  select
+    n.customer_id,
+    n.attempt,
+    max(e.order_touchpoint_id) as order_touchpoint_id,
+    max(e.last_at) as last_at,
+    min(n.occurred_at) as first_at,
+    min_by(n.touchpoint_id, n.position) as first_touchpoint_id,
+    count(*) - 1 as touches
+  from numbered n
+  join ended e on e.customer_id = n.customer_id and e.attempt = n.attempt
   cross join config.params p
-  where e.occurred_at >= e.last_at - p.lookback_days * interval '1' day
+  where n.occurred_at >= e.last_at - p.lookback_days * interval '1' day
+  group by n.customer_id, n.attempt
 )
 select
   concat(w.customer_id, '/', cast(w.attempt as varchar)) as journey_id,
   w.customer_id,
-  max(w.business_date) as business_date,
-  date_diff('second', min(w.occurred_at), max(w.last_at)) / 86400.0 as days_to_order,
-  count(*) - 1 as touches,
-  max(case when w.position = w.first_position then w.channel end) as channel,
-  max(case when w.position = w.first_position then w.campaign end) as campaign,
-  max(case when w.position = w.first_position then w.device end) as device,
-  max(case when w.position = w.first_position then w.country end) as country,
+  o.business_date,
+  date_diff('second', w.first_at, w.last_at) / 86400.0 as days_to_order,
+  w.touches,
+  f.channel,
+  f.campaign,
+  f.device,
+  f.country,
   case when w.attempt > 0 then 'returning' else 'new' end as new_returning
 from within w
-group by w.customer_id, w.attempt
-having max(w.is_order) = 1
+join customers.touchpoints o on o.touchpoint_id = w.order_touchpoint_id
+join customers.touchpoints f on f.touchpoint_id = w.first_touchpoint_id
