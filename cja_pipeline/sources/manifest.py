@@ -91,7 +91,8 @@ def read_manifest(folder: Path) -> Manifest | None:
     counts = [found.pages, found.rows, found.duplicate_rows, found.rejected_rows, found.bytes]
     counts += [file.rows for file in found.files]
     plain = all(Path(file.name).name == file.name and "\0" not in file.name for file in found.files)
-    return found if plain and min(counts) >= 0 else None
+    whole = found.rows == sum(file.rows for file in found.files)
+    return found if plain and whole and min(counts) >= 0 else None
 
 
 @lru_cache(maxsize=1)

@@ -110,6 +110,14 @@ def parquet_raw(files: Sequence[File], schema: pa.Schema, stream: Stream) -> str
     )
 
 
+def has_names(schema: pa.Schema, stream: Stream) -> bool:
+    """Whether the files hold the stream's named values as a list of things with a text `key`."""
+    if stream.names is None:
+        return False
+    kind = _kind_of(schema, [stream.names.field, LIST, "key"])
+    return kind is not None and "text" in _kinds(kind)
+
+
 def parquet_names(files: Sequence[File], stream: Stream) -> str:
     """SQL: day, name and number of rows of the named values in the first rows of the files."""
     assert stream.names is not None  # noqa: S101  (asked only for streams that have them)

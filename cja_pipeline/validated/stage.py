@@ -19,6 +19,7 @@ from cja_pipeline.validated.landed import Day, File
 from cja_pipeline.validated.lines import Lines, Lost, read_lines, why_malformed
 from cja_pipeline.validated.raw import (
     UnreadableFile,
+    has_names,
     json_raw,
     parquet_names,
     parquet_raw,
@@ -130,7 +131,8 @@ class Stage:
                     except duckdb.Error as error:
                         self._lose(file, f"damaged inside: {type(error).__name__}")
             else:
-                self._sample_names(group)
+                if has_names(schemas[key], self.stream):
+                    self._sample_names(group)
 
     def _scan(self, files: Sequence[File], schema: object) -> None:
         self._register(files)
@@ -138,8 +140,7 @@ class Stage:
 
     def _sample_names(self, files: Sequence[File]) -> None:
         """Note unknown names among named values, in a few of the files."""
-        if self.stream.names is None:
-            return
+        assert self.stream.names is not None  # noqa: S101  (asked only for streams that have them)
         step = max(1, len(files) // NAMED_FILES)
         some = {file.day: file for file in [*files[::step], files[-1]]}
         rows = self.warehouse.sql(parquet_names(list(some.values()), self.stream)).fetchall()

@@ -59,7 +59,7 @@ def test_a_manifest_cannot_name_files_elsewhere(name: str) -> None:
                 "ga4", "events", "2026-01-01", {"start": "", "end": ""}, "2026-01-02T00:00:00Z", "v1"
             ).text()
         )
-        value["files"] = [{"name": name, "sha256": "", "rows": 1, "bytes": 1}]
+        value |= {"rows": 1, "files": [{"name": name, "sha256": "", "rows": 1, "bytes": 1}]}
         (Path(folder) / NAME).write_text(json.dumps(value))
         found = read_manifest(Path(folder))
         if found is not None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import json
 from pathlib import Path
 
 import pytest
 
 from cja_pipeline.sources.landing import Folder, newest_as_of, recover
-from cja_pipeline.sources.manifest import Manifest, folders, read_manifest, verify
+from cja_pipeline.sources.manifest import NAME, Manifest, folders, read_manifest, verify
 from cja_pipeline_tests.sources.helpers import contents, lines, rejects
 
 
@@ -129,6 +130,19 @@ def test_the_newest_logical_time_is_found_in_all_folders(tmp_path: Path) -> None
         new.commit()
     assert newest_as_of(tmp_path) == dt.datetime(2026, 3, 12, 3, tzinfo=dt.UTC)
     assert len(list(folders(tmp_path))) == 3
+
+
+def test_a_manifest_that_contradicts_itself_is_not_believed(tmp_path: Path) -> None:
+    """Otherwise its rows would be offered, and no file would hold them."""
+    folder = land(tmp_path, 2)
+    assert read_manifest(folder) is not None
+    told = json.loads((folder / NAME).read_text())
+    for change in ({"files": []}, {"rows": 1}):
+        (folder / NAME).write_text(json.dumps(told | change))
+        assert read_manifest(folder) is None
+    del told["files"]
+    (folder / NAME).write_text(json.dumps(told))
+    assert read_manifest(folder) is None
 
 
 def test_landings_are_for_their_owner_only(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import gzip
 import hashlib
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -182,6 +183,27 @@ def test_parquet_without_optional_columns(warehouse: Warehouse, landing: Path, t
     check(load(warehouse, "web_events", landing, None, "run"), offered=1, valid=1, rejected=0)
     row = warehouse.sql("SELECT country, device, source FROM validated.web_events").fetchall()
     assert row == [(None, "other", "google")]
+
+
+@pytest.mark.parametrize("instead", [None, ["x"], [1.5], [[1]], [[{"key": 7, "value": "x"}]]], ids=str)
+def test_parquet_without_named_values(
+    warehouse: Warehouse, landing: Path, tmp_path: Path, instead: list[Any] | None
+) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    good = v.parquet([v.ga4(2)], tmp_path / "full.parquet")
+    v.parquet([v.ga4(3)], tmp_path / "other.parquet")
+    table = pq.read_table(tmp_path / "other.parquet").drop(["event_params"])
+    if instead is not None:
+        table = table.append_column("event_params", pa.array(instead))
+    pq.write_table(table, tmp_path / "thin.parquet")
+    files = {"part-000.parquet": (tmp_path / "thin.parquet").read_bytes(), "part-001.parquet": good}
+    v.land(landing, "ga4/events", files, dict.fromkeys(files, 1))
+    report = load(warehouse, "web_events", landing, None, "run")
+    assert report.offered == report.valid + report.rejected + report.quarantined == 2
+    kept = warehouse.sql("SELECT _source_file FROM validated.web_events").fetchall()
+    assert any(name.endswith("part-001.parquet") for (name,) in kept), "the other file of the day is loaded"
 
 
 def test_parquet_without_members_of_a_struct(warehouse: Warehouse, landing: Path, tmp_path: Path) -> None:
