@@ -6,6 +6,7 @@ import datetime as dt
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -225,14 +226,20 @@ def explain() -> None:
     "--grain", type=click.Choice(["day", "week", "month", "rolling_28d"]), default="day", show_default=True
 )
 @click.option("--slice", "slice_", default="all=all", help="A slice, for example device=mobile.")
+@click.option(
+    "--rows", "rows_file", type=click.Path(path_type=Path, dir_okay=False), help="Write all rows as CSV."
+)
 @as_json_option
-def explain_kpi_command(kpi: str, day: dt.datetime | None, grain: str, slice_: str, as_json: bool) -> None:
+def explain_kpi_command(
+    kpi: str, day: dt.datetime | None, grain: str, slice_: str, rows_file: Path | None, as_json: bool
+) -> None:
     """The receipt of a KPI: definition, SQL, inputs, and the rows that add up to it.
 
     Example: cja explain kpi conversion_rate --grain rolling_28d --slice device=mobile
     """
-    from cja_pipeline.console import plain, print_json
+    from cja_pipeline.console import print_json
     from cja_pipeline.kpis.explain import explain_kpi
+    from cja_pipeline.kpis.receipt_text import save_rows, sections
 
     dimension, _, value = slice_.partition("=")
     with open_warehouse() as warehouse:
@@ -241,22 +248,12 @@ def explain_kpi_command(kpi: str, day: dt.datetime | None, grain: str, slice_: s
         except LookupError as error:
             click.secho(str(error.args[0]), fg="red", err=True)
             sys.exit(1)
+    if rows_file is not None:
+        save_rows(receipt, rows_file)
     if as_json:
         print_json(receipt.as_dict())
         return
-    for title, found in (("Definition", receipt.definition), ("Published", receipt.published)):
+    for title, lines in sections(receipt):
         click.secho(title, bold=True)
-        for key, one in found.items():
-            click.echo(f"  {key:16} {plain(one)}")
-    click.secho("Inputs", bold=True)
-    for table in receipt.tables:
-        click.echo("  " + ", ".join(f"{key} {one}" for key, one in table.items()))
-    click.secho("SQL", bold=True)
-    click.echo(receipt.sql)
-    verdict = "agrees with" if receipt.agrees else "DIFFERS from"
-    click.secho("Rows", bold=True)
-    click.echo(
-        f"  {len(receipt.rows):,} rows add up to {receipt.recomputed}, which {verdict} the published value"
-    )
-    for part in receipt.parts:
-        click.echo(f"  part {part.kpi.id}: {part.recomputed} from {len(part.rows):,} rows")
+        for line in lines:
+            click.echo(f"  {line}")

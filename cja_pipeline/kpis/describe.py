@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from cja_pipeline.kpis.catalogue import Catalogue, load_catalogue
@@ -60,7 +61,12 @@ def formula(kpi: Kpi) -> str:
     def words(text: str | None) -> str:
         if kpi.kind == "derived":
             return str(text)
-        return f"rows of {kpi.source}" if text == "1" else f"({fill(str(text), window=kpi.window_days or 0)})"
+        if text == "1":
+            return f"rows of {kpi.source}"
+        filled = fill(str(text), window=kpi.window_days or 0)
+        # a weight is read more easily than the SQL for it
+        weighted = re.fullmatch(r"case when (.+) then (\d+) else 0 end", filled)
+        return f"{weighted[2]} x ({weighted[1]})" if weighted else f"({filled})"
 
     top, bottom = words(kpi.numerator), words(kpi.denominator)
     text = {

@@ -10,7 +10,7 @@ from cja_pipeline.kpis.catalogue import Catalogue, load_catalogue
 from cja_pipeline.kpis.compiler import Scope, measure_sql, rows_sql
 from cja_pipeline.kpis.describe import formula, interval_of, unit_of
 from cja_pipeline.kpis.kpi_entry import Kpi
-from cja_pipeline.kpis.kpi_sources import load_sources
+from cja_pipeline.kpis.kpi_sources import load_sources, load_sources_file
 from cja_pipeline.kpis.kpi_values import read_scope
 from cja_pipeline.kpis.periods import bounds
 from cja_pipeline.kpis.recompute import recompute
@@ -193,9 +193,12 @@ def _published(
     if rows.empty:
         ends = "from kpis.kpi_values where kpi_id = ? and grain = ?"
         known = [wh.scalar(f"select {end}(period_start) {ends}", [kpi.id, grain]) for end in ("min", "max")]
+        split = ", ".join(load_catalogue().dimensions(kpi)) or "nothing"
+        grains = load_sources_file().slice_grains.get(dimension)
+        slow = f" ({dimension} only by {', '.join(grains)})" if grains else ""
         raise NoSuchNumberError(
             f"{kpi.id} has no {grain} of {start} for {dimension} = {value}; its {grain}s go from {known[0]} "
-            f"to {known[1]}, and it is split by {', '.join(load_catalogue().dimensions(kpi)) or 'nothing'}."
+            f"to {known[1]}, and it is split by {split}{slow}."
         )
     row = {name: _plain(entry) for name, entry in rows.iloc[0].to_dict().items()}
     return row

@@ -15,9 +15,10 @@ from cja_pipeline.cli import main
 from cja_pipeline.kpis.catalogue import load_catalogue
 from cja_pipeline.kpis.describe import interval_of, unit_of
 from cja_pipeline.kpis.docs import catalogue_markdown
-from cja_pipeline.kpis.explain import explain_kpi
+from cja_pipeline.kpis.explain import NoSuchNumberError, explain_kpi
 from cja_pipeline.kpis.kpi_values import build_kpi_values
 from cja_pipeline.kpis.objectives import load_objectives
+from cja_pipeline.kpis.receipt_text import save_rows, sections
 from cja_pipeline.settings import get_settings
 from cja_pipeline.warehouse import Warehouse
 from cja_pipeline_tests.kpis.shop_data import fill
@@ -71,6 +72,27 @@ def test_a_wrong_number_is_noticed(warehouse: Warehouse) -> None:
         "DELETE FROM customers.orders WHERE order_id = (SELECT max(order_id) FROM customers.orders)"
     )
     assert not explain_kpi(warehouse, "orders", grain="rolling_28d").agrees
+
+
+def test_a_receipt_in_words(warehouse: Warehouse, tmp_path: Path) -> None:
+    fill(warehouse, customers=60, days=30)
+    build_kpi_values(warehouse)
+    receipt = explain_kpi(warehouse, "tickets_per_100_orders", grain="rolling_28d")
+    text = "\n".join(line for title, lines in sections(receipt) for line in (title, *lines))
+    assert text.startswith("Tickets per 100 orders, ")
+    assert "100 x (is_ticket) / (not is_ticket)" in text
+    assert "None" not in text
+    assert "agrees with the published value" in text
+    # a KPI made of a KPI made of others: the rows are those at the bottom, and they give its parts again
+    receipt = explain_kpi(warehouse, "clv_to_cac", grain="rolling_28d")
+    count = save_rows(receipt, tmp_path / "rows.csv")
+    rows = pd.read_csv(tmp_path / "rows.csv")
+    assert len(rows) == count
+    new = rows[rows["kpi_id"] == "new_customers"]["numerator"].sum()
+    assert new == explain_kpi(warehouse, "new_customers", grain="rolling_28d").published["value"] > 0
+    assert "acquisition_costs" in set(rows["kpi_id"])
+    with pytest.raises(NoSuchNumberError, match="country only by week, month, rolling_28d"):
+        explain_kpi(warehouse, "visitors", grain="day", dimension="country", dimension_value="DE")
 
 
 def test_a_source_that_is_not_there_has_an_empty_receipt(warehouse: Warehouse) -> None:
