@@ -95,7 +95,7 @@ def test_runs_are_kept_in_the_database_and_the_password_is_nowhere(in_postgresql
 
 @pytest.mark.postgres
 @pytest.mark.slow
-def test_a_night_a_doctor_and_the_ui_share_the_database(in_postgresql: Path, small_world: Path) -> None:
+def test_a_night_and_the_doctor_share_the_database(in_postgresql: Path, small_world: Path) -> None:
     in_postgresql.mkdir()
     shutil.copytree(small_world, in_postgresql / "world")
     assert run_nights(START, START + dt.timedelta(days=1), reason="test")
@@ -103,25 +103,31 @@ def test_a_night_a_doctor_and_the_ui_share_the_database(in_postgresql: Path, sma
     found = {finding.name: finding for finding in examine(get_settings(), run_findings)}
     assert found["run_history"].state == "ok"
     assert "succeeded" in found["last_run"].words
+    assert not list(in_postgresql.glob("dagster/**/*.db"))
+
+
+@pytest.mark.postgres
+@pytest.mark.slow
+def test_the_ui_uses_the_database(in_postgresql: Path) -> None:
+    with run_history() as instance:
+        run_id = dead(instance)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     forget_process()
     code = "from cja_pipeline.cli import main; main()"
-    command = [sys.executable, "-c", code, "up", "--port", str(port)]
+    command = [sys.executable, "-c", code, "up", "--read-only", "--port", str(port)]
     started = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
-        runs = ask(port, "{ runsOrError { ... on Runs { results { status tags { key value } } } } }")
-        assert runs["runsOrError"]["results"][0]["status"] == "SUCCESS"
-        assert ask(port, "{ runsOrError { ... on Runs { results { status } } } }")["runsOrError"]["results"]
-        shown = json.dumps(
-            ask(port, "{ instance { info daemonHealth { allDaemonStatuses { daemonType } } } }")
-        )
-        assert "run_monitoring" in shown
+        for _ in range(2):  # the web server keeps its connection
+            runs = ask(port, "{ runsOrError { ... on Runs { results { runId } } } }")
+            assert {"runId": run_id} in runs["runsOrError"]["results"]
+        shown = json.dumps(ask(port, "{ instance { info } }"))
+        assert "local_artifact_storage" in shown
         assert PASSWORD not in shown
     finally:
         started.send_signal(signal.SIGTERM)
-        output, _ = started.communicate(timeout=60)
+        output, _ = started.communicate(timeout=120)
     assert PASSWORD not in output
     assert not list(in_postgresql.glob("dagster/**/*.db"))
 
@@ -132,7 +138,7 @@ def ask(port: int, question: str) -> dict:
         json.dumps({"query": question}).encode(),
         {"content-type": "application/json"},
     )
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while True:
         try:
             with urllib.request.urlopen(request, timeout=60) as answer:
