@@ -38,8 +38,10 @@ def test_mbg_nbd_gives_the_published_result(cdnow):
 
 def test_gamma_gamma_gives_the_published_result(cdnow):
     fit = fit_gamma_gamma(cdnow["x"], cdnow["zbar"])
-    # Fader & Hardie 2013, from the transactions themselves; the summary that is published gives gamma 15.448
-    np.testing.assert_allclose(fit.values, [6.25, 3.74, 15.44], atol=0.01)
+    # Fader & Hardie 2013 print 6.25, 3.74, 15.44. The public summary has its maximum at gamma 15.448; with
+    # gamma held at 15.44 the log-likelihood is less by 2e-6 only, within the tolerance of a solver.
+    assert [round(value, 2) for value in fit.values[:2]] == [6.25, 3.74]
+    assert fit.values[2] == pytest.approx(15.44, abs=0.01)
     assert fit.log_likelihood == pytest.approx(-4055.92, abs=0.05)
     assert fit.mean == pytest.approx(35.17, abs=0.01)
     assert fit.n == 946
