@@ -66,12 +66,9 @@ def day_of(night: int) -> dt.date:
     return START + dt.timedelta(days=HISTORY + night)
 
 
-def undisturbed(
-    nights: Nights, folder: Path
-) -> tuple[Path, list[dict[str, str]], list[dict[str, str]], float]:
-    """The home before the nights; the state after each of them; what people see after each if its checks were
-    really made, because pages tell of checks; the seconds that a night takes."""
-    base, home, judged = folder / "base", folder / "undisturbed", folder / "judged"
+def undisturbed(nights: Nights, folder: Path) -> tuple[Path, list[dict[str, str]], float]:
+    """The home before the nights, the state after each of them, and the seconds that a night takes."""
+    base, home = folder / "base", folder / "undisturbed"
     for old in (base, home):
         shutil.rmtree(old, ignore_errors=True)
     base.mkdir(parents=True)
@@ -79,18 +76,23 @@ def undisturbed(
     end = nights.run(base, START, day_of(-1), light=True)
     assert end.ok, end.log
     shutil.copytree(base, home)
-    states, seen, seconds = [state(base)], [], []
+    states, seconds = [state(base)], []
     for night in range(NIGHTS):
-        shutil.rmtree(judged, ignore_errors=True)
-        shutil.copytree(home, judged)
-        end = nights.run(judged, day_of(night))
-        assert end.ok, end.log
-        seen.append(visible(judged))
         end = nights.run(home, day_of(night), light=True)
         assert end.ok, end.log
         states.append(state(home))
         seconds.append(end.seconds)
-    return base, states, seen, max(seconds)
+    return base, states, max(seconds)
+
+
+def judged(nights: Nights, home: Path, night: int) -> dict[str, str]:
+    """What people see after an undisturbed night whose checks were really made: pages tell of checks."""
+    copy = home.with_name("judged")
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(home, copy)
+    end = nights.run(copy, day_of(night))
+    assert end.ok, end.log
+    return visible(copy)
 
 
 def check_between(tally: Tally, home: Path, nights: list[dict[str, str]], what: str) -> None:
@@ -116,15 +118,17 @@ def chaos(folder: Path, kills: int, seed: int, tally: Tally) -> Tally:
     """Kill `kills` nights; the tally tells what went wrong."""
     dice = random.Random(seed)
     with Nights() as nights:
-        base, states, seen, longest = undisturbed(nights, folder)
+        base, states, longest = undisturbed(nights, folder)
         home = folder / "home"
         while tally.kills < kills:
             shutil.rmtree(home, ignore_errors=True)
             shutil.copytree(base, home)
             for night in range(NIGHTS):
                 before, after = states[night], states[night + 1]
-                for _ in range(min(dice.randint(LOW, HIGH), kills - tally.kills)):
-                    light = dice.random() >= FULL_SHARE
+                tries = min(dice.randint(LOW, HIGH), kills - tally.kills)
+                lightly = [dice.random() >= FULL_SHARE for _ in range(tries)]
+                seen = [before, after] if all(lightly) else [before, after, judged(nights, home, night)]
+                for light in lightly:
                     moment = dice.uniform(0, longest if light else 2 * longest)
                     end = nights.run(home, day_of(night), light=light, kill_after=moment)
                     tally.seconds.append(end.seconds)
@@ -133,7 +137,7 @@ def chaos(folder: Path, kills: int, seed: int, tally: Tally) -> Tally:
                     tally.kills += end.killed
                     if light and end.ok:  # it outlived its moment: the machine is faster than it was
                         longest = end.seconds
-                    check_between(tally, home, [before, after, seen[night]], what)
+                    check_between(tally, home, seen, what)
                     tally.tell()
                 longest = max(0.9 * longest, finish(tally, nights, home, night, after).seconds)
                 if tally.kills >= kills:
