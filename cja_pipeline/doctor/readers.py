@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 
 import sqlalchemy as sa
 
@@ -71,7 +72,7 @@ def _sqlite(place: Place) -> Finding:
     if not path.exists():
         return Finding("database", "note", f"{path} is not there yet: nothing was published.", "cja run")
     try:
-        with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as connection:
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
             (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.Error as error:
         verdict = type(error).__name__

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import dagster as dg
@@ -131,7 +132,7 @@ def _storage(home: Path) -> Finding:
     broken = []
     for path in sorted(home.rglob("*.db")):
         try:
-            with sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5) as connection:
+            with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5)) as connection:
                 (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
         except sqlite3.OperationalError as error:
             verdict = "ok" if "locked" in str(error) else type(error).__name__

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import duckdb
@@ -49,7 +50,8 @@ def warehouse_state(path: Path) -> dict[str, str]:
 
 def published_state(path: Path) -> dict[str, str]:
     found = {}
-    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as connection:
+    # closed at once: one that lingers keeps what SQLite knows of a log that the next night deletes
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
         names = connection.execute(
             "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY 1"
         ).fetchall()
