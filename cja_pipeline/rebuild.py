@@ -12,14 +12,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from cja_pipeline.kpis import memory
 from cja_pipeline.settings import Settings, get_settings
+from cja_pipeline.sql import literal
 from cja_pipeline.warehouse import Warehouse
 
 # What no landing can tell: the id a customer has had, when customers merged, how past nights went, what they
 # counted and why that changed.
 REMEMBERED = (
     "customers.identity_links", "customers.identity_log", "customers.identity_quality", "quality.results",
-    "kpis.counted_rows", "kpis.counted_values", "kpis.counted_by", "kpis.restatements", "kpis.restated_rows",
+    *memory.TABLES,
 )  # fmt: skip
 
 
@@ -67,8 +69,7 @@ def carry_over(old: Path, new: Path, settings: Settings) -> None:
     with Warehouse(new, memory_limit=settings.memory_limit, threads=settings.threads) as warehouse:
         if not old.exists():
             return
-        quoted = str(old).replace("'", "''")
-        warehouse.execute(f"ATTACH '{quoted}' AS old (READ_ONLY)")
+        warehouse.execute(f"ATTACH {literal(str(old))} AS old (READ_ONLY)")
         for name in REMEMBERED:
             schema, _, table = name.partition(".")
             known = warehouse.scalar(

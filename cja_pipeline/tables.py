@@ -6,6 +6,7 @@ shows it, publishing makes its DDL from it, and the data dictionary is printed f
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 
@@ -81,6 +82,21 @@ class Table(Declaration):
     @cached_property
     def pii_columns(self) -> list[str]:
         return [name for name, column in self.columns.items() if column.pii]
+
+    def difference(self, present: Mapping[str, str]) -> str:
+        """How the columns that are there (name and type, in order) differ from the declared ones, in words;
+        empty if they do not."""
+        declared = {column: spec.type.replace(" ", "") for column, spec in self.columns.items()}
+        present = {column: kind.replace(" ", "") for column, kind in present.items()}
+        retyped = [c for c in declared if c in present and declared[c] != present[c]]
+        parts = {
+            "new columns": [column for column in declared if column not in present],
+            "columns no longer declared": [column for column in present if column not in declared],
+            "columns of another type": retyped,
+        }
+        if list(declared) != list(present) and not any(parts.values()):
+            return "another order of columns"
+        return "; ".join(f"{words} {', '.join(columns)}" for words, columns in parts.items() if columns)
 
 
 class TablesFile(StrictModel):

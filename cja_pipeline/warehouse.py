@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from cja_pipeline.crashpoints import crashpoint
+from cja_pipeline.sql import literal
+from cja_pipeline.sql import name as quoted
 from cja_pipeline.tables import TABLES, Table
 
 if TYPE_CHECKING:
@@ -62,7 +64,8 @@ class Warehouse:
     def _open(self) -> None:
         self.connection = self._connect(str(self.path), self._limits, self._patience)
         if str(self.path) != ":memory:":
-            self.execute(f"SET temp_directory = '{_quote(str(self.path))}.tmp'")
+            temporary = literal(f"{self.path}.tmp")
+            self.execute(f"SET temp_directory = {temporary}")
         self.execute("SET TimeZone = 'UTC'")
         self.execute("SET autoinstall_known_extensions = false")
         self.execute("SET enable_progress_bar = false")  # the steps report their own progress
@@ -81,7 +84,7 @@ class Warehouse:
         for old in (fresh, fresh.with_name(f"{fresh.name}.wal")):
             old.unlink(missing_ok=True)
         self.execute("CHECKPOINT")
-        self.execute(f"ATTACH '{_quote(str(fresh))}' AS compacted")
+        self.execute(f"ATTACH {literal(str(fresh))} AS compacted")
         self.execute(f'COPY FROM DATABASE "{self.scalar("SELECT current_database()")}" TO compacted')
         self.execute("DETACH compacted")
         self.close()
@@ -232,7 +235,7 @@ class Warehouse:
             return
         present = {row[0] for row in self.sql(f"DESCRIBE {name}").fetchall()}
         columns = ", ".join(
-            f'TRY_CAST({_identifier(column) if column in present else "NULL"} AS {spec.type}) AS "{column}"'
+            f'TRY_CAST({quoted(column) if column in present else "NULL"} AS {spec.type}) AS "{column}"'
             for column, spec in table.columns.items()
         )
         self.execute(f"CREATE OR REPLACE TABLE {name} AS SELECT {columns} FROM {name}")
@@ -240,17 +243,7 @@ class Warehouse:
 
     def differs(self, name: str) -> str:
         """How the columns of a table differ from the declared ones, in words; empty if they do not."""
-        declared = {column: spec.type.replace(" ", "") for column, spec in TABLES[name].columns.items()}
-        present = {row[0]: row[1].replace(" ", "") for row in self.sql(f"DESCRIBE {name}").fetchall()}
-        retyped = [c for c in declared if c in present and declared[c] != present[c]]
-        parts = {
-            "new columns": [column for column in declared if column not in present],
-            "columns no longer declared": [column for column in present if column not in declared],
-            "columns of another type": retyped,
-        }
-        if list(declared) != list(present) and not any(parts.values()):
-            return "another order of columns"
-        return "; ".join(f"{words} {', '.join(columns)}" for words, columns in parts.items() if columns)
+        return TABLES[name].difference({row[0]: row[1] for row in self.sql(f"DESCRIBE {name}").fetchall()})
 
     def count(self, name: str) -> int:
         return int(self.scalar(f"SELECT count(*) FROM {name}"))
@@ -294,11 +287,3 @@ def _cast(column: str, declared: str) -> str:
 
 def _bare(select: str) -> str:
     return select.strip().rstrip(";")
-
-
-def _identifier(column: str) -> str:
-    return '"' + column.replace('"', '""') + '"'
-
-
-def _quote(text: str) -> str:
-    return text.replace("'", "''")

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from cja_pipeline.journey_maps.publish_rows import Rows, batches, csv_blocks
 from cja_pipeline.journey_maps.serving import PublishError
+from cja_pipeline.sql import name as quoted
 
 STAGING, GONE = "cja_staging", "cja_gone"  # temporary tables: of this connection only
 
@@ -87,7 +88,7 @@ def merge(
     update = f"UPDATE SET {new} WHERE ({held}) IS DISTINCT FROM ({sent})"
     connection.exec_driver_sql(
         f"INSERT INTO {place} AS t ({listed}) SELECT {listed} FROM {STAGING} "
-        f"ON CONFLICT ({', '.join(map(_quoted, keys))}) DO {update if others else 'NOTHING'}"
+        f"ON CONFLICT ({', '.join(map(quoted, keys))}) DO {update if others else 'NOTHING'}"
     )
     connection.exec_driver_sql(f"DROP TABLE {STAGING}")
 
@@ -96,7 +97,7 @@ def _staged(
     connection: sa.Connection, name: str, like: str, columns: list[str], blocks: Iterator[bytes]
 ) -> None:
     """Rows in a temporary table of some columns of another."""
-    listed = ", ".join(map(_quoted, columns))
+    listed = ", ".join(map(quoted, columns))
     connection.exec_driver_sql(f"CREATE TEMP TABLE {name} AS SELECT {listed} FROM {like} WHERE false")
     _copy(connection, name, columns, blocks)
     connection.exec_driver_sql(f"ANALYZE {name}")
@@ -106,9 +107,9 @@ def _insert(connection: sa.Connection, target: sa.Table, rows: Rows, changed_onl
     names = list(rows.columns)
     if connection.dialect.name == "postgresql":
         query = rows.select(for_postgres, changed_only=changed_only)
-        _copy(connection, _quoted(target.name), names, csv_blocks(rows.warehouse, query))
+        _copy(connection, quoted(target.name), names, csv_blocks(rows.warehouse, query))
         return
-    listed, slots = ", ".join(map(_quoted, names)), ", ".join("?" for _ in names)
+    listed, slots = ", ".join(map(quoted, names)), ", ".join("?" for _ in names)
     statement = f'INSERT INTO "{target.name}" ({listed}) VALUES ({slots})'
     for batch in batches(rows.warehouse, rows.select(_for_sqlite, changed_only=changed_only)):
         connection.exec_driver_sql(statement, batch)
@@ -119,21 +120,17 @@ def _copy(connection: sa.Connection, place: str, names: list[str], blocks: Itera
     driver = connection.connection.driver_connection
     if driver is None:
         raise PublishError("the database connection was lost before the copy began")
-    statement = f"COPY {place} ({', '.join(map(_quoted, names))}) FROM STDIN (FORMAT csv)"
+    statement = f"COPY {place} ({', '.join(map(quoted, names))}) FROM STDIN (FORMAT csv)"
     with driver.cursor() as cursor, cursor.copy(statement) as copy:
         for block in blocks:
             copy.write(block)
-
-
-def _quoted(name: str) -> str:
-    return f'"{name}"'
 
 
 def for_postgres(name: str, declared: str) -> str:
     """PostgreSQL takes the warehouse's own text of every type, but no NUL in text."""
     if declared == "VARCHAR":
         return f"replace(\"{name}\", chr(0), '')"
-    return _list_as_text(name) if declared.endswith("[]") else _quoted(name)
+    return _list_as_text(name) if declared.endswith("[]") else quoted(name)
 
 
 def _list_as_text(name: str) -> str:
@@ -150,4 +147,4 @@ def _for_sqlite(name: str, declared: str) -> str:
         return f"strftime(\"{name}\", '%Y-%m-%d %H:%M:%S.%f')"
     if declared == "DATE":
         return f'CAST("{name}" AS VARCHAR)'
-    return _quoted(name)
+    return quoted(name)

@@ -211,7 +211,7 @@ def plan_readings(kpis: Sequence[Kpi], sources: dict[str, Source], scope: Scope)
     scans: dict[tuple[str, int, int], Scan] = {}
     readings: dict[str, Reading] = {}
     for kpi in kpis:
-        if kpi.kind in ("quantile", "survival", "derived"):
+        if kpi.needs_rows or kpi.kind == "derived":
             continue
         key = (str(kpi.source), kpi.shift_days, kpi.maturity_days)
         if key not in scans:

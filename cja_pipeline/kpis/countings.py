@@ -14,8 +14,6 @@ from cja_pipeline.kpis.kpi_entry import Kpi
 from cja_pipeline.kpis.kpi_sources import Source
 from cja_pipeline.kpis.row_kpis import rows_of
 
-ROW_KINDS = ("quantile", "survival")
-
 
 @dataclass(frozen=True)
 class Counting:
@@ -79,7 +77,7 @@ def countings(
         rows = rows_sql(source, scope, [])
         found.append(Counting(name, source, rows, tuple(measures), since, last, refunded))
     for kpi in kpis:
-        if kpi.kind in ROW_KINDS:
+        if kpi.needs_rows:
             source = sources[str(kpi.source)]
             rows = f"SELECT *, day AS kpi_day FROM (\n{rows_of(kpi, source, scope)}\n) c WHERE x IS NOT NULL"
             name, last = f"{kpi.source}/{kpi.id}", scope.as_of

@@ -16,6 +16,7 @@ from cja_pipeline.kpis.periods import bounds
 from cja_pipeline.kpis.recompute import recompute
 from cja_pipeline.kpis.row_kpis import rows_of
 from cja_pipeline.kpis.unit_rows import NOT_SET
+from cja_pipeline.sql import literal
 from cja_pipeline.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -124,10 +125,10 @@ def receipt_sql(
     """SELECT of the rows behind one number, one per counted row of the source, in a fixed order."""
     source = load_sources()[str(kpi.source)]
     first, last = period
-    name = dimension if kpi.kind in ("quantile", "survival") else f"kpi_{dimension}"
+    name = dimension if kpi.needs_rows else f"kpi_{dimension}"
     given = f"coalesce(nullif({name}, ''), '{NOT_SET}')" if value == NOT_SET else name
-    chosen = f"\n  and {given} = '{_text(value)}'" if dimension != "all" else ""
-    if kpi.kind in ("quantile", "survival"):
+    chosen = f"\n  and {given} = {literal(value)}" if dimension != "all" else ""
+    if kpi.needs_rows:
         inner = rows_of(kpi, source, scope)
         return (
             "select kpi_row, kpi_unit, day as kpi_day, dense_rank() over (order by kpi_unit) as unit, "
@@ -234,7 +235,3 @@ def _plain(value: Any) -> Any:
     if value is None or value is pd.NaT or (isinstance(value, float) and value != value):
         return None
     return value.item() if hasattr(value, "item") else value
-
-
-def _text(value: str) -> str:
-    return value.replace("'", "''")

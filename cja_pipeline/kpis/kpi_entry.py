@@ -140,6 +140,11 @@ class Kpi(StrictModel):
         """Whether values of days may be added up. Distinct people, rates and quantiles may not."""
         return self.kind in ADDITIVE
 
+    @property
+    def needs_rows(self) -> bool:
+        """Whether it is computed from the rows themselves, and not from sums over units."""
+        return self.kind in ("quantile", "survival")
+
     @cached_property
     def is_counted(self) -> bool:
         """Whether the numerator counts (yes or no of each row, or how many), and is no amount."""

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 __all__ = ["build_kpi_values", "headline_numbers", "read_scope"]
 # A slice without any row is a zero for these, and nothing at all for a rate.
 FILLED = ("count", "sum", "distinct")
-ROW_KINDS = ("quantile", "survival")
 
 
 def build_kpi_values(wh: Warehouse) -> int:
@@ -95,7 +94,7 @@ class _Build:
 
     def _hold(self) -> Iterator[tuple[str, str]]:
         """Keep the rows of models that are read for sums and again for quantiles."""
-        readers = [(str(kpi.source), kpi.kind in ROW_KINDS) for kpi in self.catalogue]
+        readers = [(str(kpi.source), kpi.needs_rows) for kpi in self.catalogue]
         for name in sorted({source for source, alone in readers if alone and source in self.available}):
             source = self.sources[name]
             if source.model and len([source for source, _ in readers if source == name]) > 1:
@@ -149,7 +148,7 @@ class _Build:
     def rows(self) -> None:
         """KPIs that need the rows themselves."""
         for kpi in self.catalogue:
-            if kpi.kind in ROW_KINDS and kpi.source in self.available:
+            if kpi.needs_rows and kpi.source in self.available:
                 grains: dict[str, list[str]] = {g: self._slices(kpi, g) for g in kpi.grains}
                 source = self.sources[str(kpi.source)]
                 self._keep(kpi, *compute_rows(self.wh, kpi, source, self.scope, self.calendar, grains))

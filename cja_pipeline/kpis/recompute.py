@@ -18,7 +18,7 @@ def recompute(kpi: Kpi, rows: pd.DataFrame) -> float | None:
 
     if rows.empty:
         return 0.0 if kpi.kind in ("count", "sum", "distinct") else None
-    if kpi.kind in ("quantile", "survival"):
+    if kpi.needs_rows:
         found = estimate_groups(kpi, np.zeros(len(rows), dtype=int), rows)
         return _known(found["value"][0])
     numerator = rows["numerator"]

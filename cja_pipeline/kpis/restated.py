@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cja_pipeline.kpis.reasons import PLACE, REASONS
+from cja_pipeline.kpis.walk import CLOSE
 from cja_pipeline.warehouse import DOUBLE_DIGITS, Warehouse
 
 if TYPE_CHECKING:
     from cja_pipeline.kpis.walks import Path, Walks
 
-CLOSE = 1e-9
 EXAMPLES = 3
 NUMBERS = ("value", "numerator", "denominator")
 

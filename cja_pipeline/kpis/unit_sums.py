@@ -47,6 +47,12 @@ class Moment(NamedTuple):
         return self.right is None and self.left.kind == "sum"
 
 
+def measures_of(moments: Iterable[Moment]) -> list[int]:
+    """The places of the measures that moments are of."""
+    totals = [total for moment in moments for total in moment if total]
+    return sorted({place for total in totals for place in (total.measure, total.other) if place >= 0})
+
+
 class Cells(NamedTuple):
     """Moments of one grain and dimension: ``place`` is value x periods + period; no empty cells."""
 

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from cja_pipeline.kpis.reasons import PLACE, REASONS
-from cja_pipeline.kpis.unit_sums import evaluate
+from cja_pipeline.kpis.unit_sums import evaluate, measures_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 STATES = len(REASONS) + 1
+CLOSE = 1e-9  # of the number: nearer ones are the same, but for the order of additions
 
 
 @dataclass(frozen=True)
@@ -66,9 +67,7 @@ class Rows:
     @cached_property
     def steps(self) -> list[int]:
         """Places of the reasons by which anything changes."""
-        import numpy as np
-
-        differs = (self.before != self.now) & ~(np.isnan(self.before) & np.isnan(self.now))
+        differs = _differs(self.before, self.now)
         found = {*self.own[(differs & ~self.tells).any(axis=1)].tolist()}
         found |= {*self.of_customer[(differs & self.tells).any(axis=1)].tolist()}
         if (self.unit_before != self.unit_now).any():
@@ -84,7 +83,6 @@ def walk(rows: Rows, moments: Sequence[Moment], period: Numbers, periods: int) -
     """
     import numpy as np
 
-    used = {at for moment in moments for total in moment if total for at in total[1:] if at >= 0}
     found = np.zeros((STATES, periods, len(moments)))
     for number in range(STATES):
         if number and number - 1 not in rows.steps:
@@ -94,7 +92,7 @@ def walk(rows: Rows, moments: Sequence[Moment], period: Numbers, periods: int) -
         _, code = np.unique(unit, return_inverse=True)
         groups, group = np.unique(code * periods + period, return_inverse=True)
         sums: list[Floats] = [np.zeros(0)] * measures.shape[1]
-        for measure in used:
+        for measure in measures_of(moments):
             sums[measure] = np.bincount(group, measures[:, measure], len(groups)).astype(float)
         for place, values in enumerate(evaluate(moments, sums)):
             found[number, :, place] = np.bincount(groups % periods, values, periods)
@@ -106,7 +104,7 @@ def concerned(rows: Rows, measures: Sequence[int]) -> Mapping[int, Numbers]:
     import numpy as np
 
     before, now = rows.before[:, measures], rows.now[:, measures]
-    differs = (before != now) & ~(np.isnan(before) & np.isnan(now))
+    differs = _differs(before, now)
     tells = rows.tells[list(measures)]
     own, of_customer = (differs & ~tells).any(axis=1), (differs & tells).any(axis=1)
     moved = (rows.unit_before != rows.unit_now) & ((now != 0) | (before != 0)).any(axis=1)
@@ -117,3 +115,10 @@ def concerned(rows: Rows, measures: Sequence[int]) -> Mapping[int, Numbers]:
             hit |= moved
         found[place] = np.flatnonzero(hit)
     return found
+
+
+def _differs(before: Floats, now: Floats) -> NDArray[np.bool_]:
+    """Where numbers differ; two rows that are not there do not."""
+    import numpy as np
+
+    return (before != now) & ~(np.isnan(before) & np.isnan(now))

@@ -10,13 +10,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cja_pipeline.kpis.compiler import Scan
-from cja_pipeline.kpis.countings import ROW_KINDS, Counting
+from cja_pipeline.kpis.countings import Counting
 from cja_pipeline.kpis.estimates import estimate
 from cja_pipeline.kpis.kpi_entry import Kpi
 from cja_pipeline.kpis.periods import bounds
 from cja_pipeline.kpis.reasons import PLACE, REASONS, of_customer
 from cja_pipeline.kpis.row_kpis import estimate_groups
-from cja_pipeline.kpis.walk import STATES, Rows, concerned, walk
+from cja_pipeline.kpis.unit_sums import measures_of
+from cja_pipeline.kpis.walk import CLOSE, STATES, Rows, concerned, walk
 from cja_pipeline.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     Numbers = NDArray[np.int64]
     Behind = Mapping[int, frozenset[int]]
 
-CLOSE = 1e-9
 NOTHING = float("nan")
 
 
@@ -81,7 +81,7 @@ class Walks:
         if kpi.kind == "derived":
             parts = [self.path(str(one), grain, start, NOTHING) for one in (kpi.numerator, kpi.denominator)]
             path = _divided(kpi, parts[0], parts[1]) if parts[0] and parts[1] else None
-        elif kpi.kind in ROW_KINDS:
+        elif kpi.needs_rows:
             path = self._of_rows(kpi, grain, place)
         else:
             path = self._of_sums(kpi, grain, place)
@@ -133,8 +133,7 @@ class Walks:
             others = {role: self._others(kpi, role, grain, place, one[-1]) for role, one in sums.items()}
             sums = {role: one + others[role] for role, one in sums.items()}
         values = estimate(kpi.model_copy(update={"min_n": 0}), sums)["value"].tolist()
-        used = {at for moment in moments for total in moment if total for at in total[1:] if at >= 0}
-        return Path([*values, values[-1]], *_behind(rows.take(period == place), sorted(used)))
+        return Path([*values, values[-1]], *_behind(rows.take(period == place), measures_of(moments)))
 
     def _walk(
         self, name: str, grain: str, shift: int, changed: Kpi | None
@@ -150,7 +149,7 @@ class Walks:
             scans = [
                 self._scan(kpi)
                 for kpi in kpis
-                if kpi.source == name and kpi.shift_days == shift and kpi.kind not in ROW_KINDS
+                if kpi.source == name and kpi.shift_days == shift and not kpi.needs_rows
             ]
             moments = list({moment: None for scan in scans if scan for moment in scan.moments})
             found = walk(rows, moments, period, len(self.starts[grain]))

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus
 
+from cja_pipeline import sql
 from cja_pipeline.customers.identity.keys import Keyring
 from cja_pipeline.privacy.identifiers import Recogniser
 
@@ -222,8 +223,7 @@ def _sqlite(path: Path, scanner: Scanner) -> int:
         connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
         names = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         for name in names:
-            quoted = name.replace('"', '""')
-            for rows in _batches(connection.execute(f'SELECT * FROM "{quoted}"')):
+            for rows in _batches(connection.execute(f"SELECT * FROM {sql.name(name)}")):
                 texts = [cell for row in rows for cell in row if isinstance(cell, str)]
                 hits += scanner.in_column(pa.chunked_array([pa.array(texts, pa.string())]))
     except sqlite3.Error:

@@ -7,8 +7,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from cja_pipeline.sql import name
 from cja_pipeline.validated.gx import validate
-from cja_pipeline.validated.rules import broken, name
+from cja_pipeline.validated.rules import broken
 from cja_pipeline.validated.runner import run_parameters
 from cja_pipeline.validated.suites import ROW_TYPES, UNIQUE_TYPES, Expectation, load_suite
 from cja_pipeline.warehouse import Warehouse

@@ -102,7 +102,7 @@ def coverage(
                 found += _judged(kpi, blocks[kpi.id], dimension, value)
     few = Samples(units, customers / len(units), row_samples, seed)
     for kpi in catalogue:
-        if kpi.kind in ("quantile", "survival") and wh.exists(sources[str(kpi.source)].table):
+        if kpi.needs_rows and wh.exists(sources[str(kpi.source)].table):
             rows = read_kpi_rows(wh, kpi, sources[str(kpi.source)], scope, calendar)
             found += _judged(kpi, _sampled_rows(kpi, rows, few), "all", "all")
     return pd.DataFrame(found)

@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import Field
 
 from cja_pipeline.config import StrictModel, config_path, load_config
+from cja_pipeline.sql import literal
 from cja_pipeline.warehouse import Warehouse
 
 COUNTRIES = Path(__file__).parent / "countries.csv"
@@ -46,11 +47,11 @@ def page_macros(pages: Pages) -> list[str]:
         place = next((i for i, (other, _) in enumerate(prefixes) if prefix.startswith(other)), len(prefixes))
         prefixes.insert(place, (prefix, kind))
     cases = " ".join(
-        f"WHEN {'bare = ' + _text(prefix) if prefix == '/' else f'starts_with(bare, {_text(prefix)})'}"
-        f" THEN {_text(kind)}"
+        f"WHEN {'bare = ' + literal(prefix) if prefix == '/' else f'starts_with(bare, {literal(prefix)})'}"
+        f" THEN {literal(kind)}"
         for prefix, kind in prefixes
     )
-    segments = ", ".join(_text(language) for language in pages.languages) or "NULL"
+    segments = ", ".join(literal(language) for language in pages.languages) or "NULL"
     segment = "split_part(path, '/', 2)"
     return [
         f"CREATE OR REPLACE TEMP MACRO shop_path(path) AS CASE WHEN {segment} IN ({segments}) "
@@ -65,7 +66,3 @@ def lookups_digest() -> str:
     digest = hashlib.sha256(COUNTRIES.read_bytes())
     digest.update(config_path("pages.yml").read_bytes())
     return digest.hexdigest()
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"

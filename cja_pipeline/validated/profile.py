@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cja_pipeline.validated.rules import literal, name
+from cja_pipeline.sql import literal, name
 from cja_pipeline.validated.suites import Suite
 from cja_pipeline.validated.usual import expected, stability
 from cja_pipeline.warehouse import Warehouse

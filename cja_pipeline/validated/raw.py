@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cja_pipeline.sql import literal, name
 from cja_pipeline.validated.drift import shown
 from cja_pipeline.validated.landed import File
-from cja_pipeline.validated.rules import literal, name
 from cja_pipeline.validated.streams import LIST, Stream, Tree
 
 if TYPE_CHECKING:

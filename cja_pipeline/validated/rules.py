@@ -7,12 +7,11 @@ as in Great Expectations on SQL; completeness has rules of its own. A test compa
 
 from __future__ import annotations
 
-import datetime as dt
 import re
 from collections.abc import Callable, Sequence
-from decimal import Decimal
 from typing import Any
 
+from cja_pipeline.sql import literal, name
 from cja_pipeline.validated.suites import Expectation
 
 _ROWS = re.compile(
@@ -38,26 +37,6 @@ def broken(rule: Expectation) -> str:
     for condition in rule.conditions:
         predicate = f"({predicate}) AND {_condition(condition)}"
     return predicate
-
-
-def literal(value: Any) -> str:
-    """A value of a suite as an SQL literal."""
-    if value is None:
-        return "NULL"
-    if isinstance(value, bool):
-        return str(value).upper()
-    if isinstance(value, (int, float, Decimal)):
-        return repr(value) if isinstance(value, float) else str(value)
-    if isinstance(value, dt.datetime):
-        return f"TIMESTAMP '{value.replace(tzinfo=None).isoformat(sep=' ')}'"
-    if isinstance(value, dt.date):
-        return f"DATE '{value.isoformat()}'"
-    return "'" + str(value).replace("'", "''") + "'"
-
-
-def name(column: str) -> str:
-    """A column as a quoted identifier."""
-    return '"' + column.replace('"', '""') + '"'
 
 
 def _condition(condition: list[Any]) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 
 import duckdb
 
+from cja_pipeline.sql import literal, name
 from cja_pipeline.tables import Table
 from cja_pipeline.validated.drift import shown
 from cja_pipeline.validated.landed import Day, File
@@ -27,7 +28,7 @@ from cja_pipeline.validated.raw import (
     parsed_line,
     schema_notes,
 )
-from cja_pipeline.validated.rules import broken, literal, name, outside_set
+from cja_pipeline.validated.rules import broken, outside_set
 from cja_pipeline.validated.streams import OTHER, Stream, model_sql
 from cja_pipeline.validated.suites import Suite
 from cja_pipeline.warehouse import Warehouse

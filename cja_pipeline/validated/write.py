@@ -6,13 +6,13 @@ import datetime as dt
 from collections import Counter
 from collections.abc import Sequence
 
+from cja_pipeline.sql import literal, name
 from cja_pipeline.tables import Table
 from cja_pipeline.validated.drift import Finding
 from cja_pipeline.validated.landed import Day
 from cja_pipeline.validated.ledger import DayCounts
 from cja_pipeline.validated.lines import Lost
 from cja_pipeline.validated.profile import write_profile
-from cja_pipeline.validated.rules import literal, name
 from cja_pipeline.validated.streams import Stream
 from cja_pipeline.validated.suites import Suite
 from cja_pipeline.warehouse import Warehouse

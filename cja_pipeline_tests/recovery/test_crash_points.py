@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+import os
+import signal
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -51,13 +54,21 @@ def test_every_point_is_listed_and_swept() -> None:
     assert {point_of(entry)[0] for chain in CHAINS.values() for entry in chain} == set(POINTS)
 
 
-def test_a_point_does_nothing_by_day(monkeypatch: pytest.MonkeyPatch) -> None:
-    from cja_pipeline.crashpoints import crashpoint
+def test_a_point_kills_where_it_is_told_to_and_only_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    from cja_pipeline import crashpoints
 
+    killed: list[tuple[int, int]] = []
+    monkeypatch.setattr(crashpoints.os, "kill", lambda process, number: killed.append((process, number)))
+    monkeypatch.setattr(crashpoints, "_passed", Counter())
     monkeypatch.delenv("CJA_CRASH_AT", raising=False)
-    crashpoint("load:staged")
+    crashpoints.crashpoint("load:staged")
     monkeypatch.setenv("CJA_CRASH_AT", "load:committed:1")
-    crashpoint("load:staged")
+    crashpoints.crashpoint("load:staged")
+    monkeypatch.setenv("CJA_CRASH_AT", "load:staged:2")
+    crashpoints.crashpoint("load:staged")
+    assert killed == []
+    crashpoints.crashpoint("load:staged")
+    assert killed == [(os.getpid(), signal.SIGKILL)]
 
 
 @pytest.mark.slow

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
 import json
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import pandas as pd
 import pytest
 import yaml
 from hypothesis import given
@@ -30,6 +31,17 @@ def dumped(value: Any) -> bytes:
     return value if isinstance(value, bytes) else json.dumps(value).encode()
 
 
+def used_or_named(path: Path, refusal: type[Exception], kind: type, read: Callable[[], Any]) -> None:
+    """What is read is of its kind, or the refusal names the file."""
+    told = path.name
+    try:
+        found = read()
+    except refusal as error:
+        found, told = None, str(error)
+    assert found is None or isinstance(found, kind)
+    assert path.name in told
+
+
 @examples(60)
 @given(data=st.data())
 def test_any_configuration_is_used_or_named(data: st.DataObject) -> None:
@@ -40,8 +52,8 @@ def test_any_configuration_is_used_or_named(data: st.DataObject) -> None:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "sources.yml"
         path.write_text(broken if isinstance(broken, str) else json.dumps(broken), encoding="utf-8")
-        with contextlib.suppress(ConfigError):
-            load_file(path, data.draw(st.sampled_from([model, Shop])))
+        chosen = data.draw(st.sampled_from([model, Shop]))
+        used_or_named(path, ConfigError, chosen, lambda: load_file(path, chosen))
 
 
 @examples(40)
@@ -53,8 +65,7 @@ def test_any_table_of_people_is_read_or_named(data: bytes) -> None:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "people.csv"
         path.write_bytes(data)
-        with contextlib.suppress(TableError):
-            read_table(path)
+        used_or_named(path, TableError, pd.DataFrame, lambda: read_table(path)[0])
 
 
 @examples(60)
@@ -66,8 +77,7 @@ def test_any_text_is_a_configuration_or_named(text: str | bytes) -> None:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "shop.yml"
         path.write_bytes(text if isinstance(text, bytes) else text.encode("utf-8", "replace"))
-        with contextlib.suppress(ConfigError):
-            load_file(path, Shop)
+        used_or_named(path, ConfigError, Shop, lambda: load_file(path, Shop))
 
 
 @pytest.mark.parametrize(
