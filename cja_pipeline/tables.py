@@ -16,7 +16,7 @@ from cja_pipeline.config import ConfigError, StrictModel, load_file
 
 PACKAGE = Path(__file__).parent
 ROOMS = ("validated", "customers", "kpis", "journey_maps", "privacy")
-COLUMN_TYPE = r"^(VARCHAR|BIGINT|INTEGER|DOUBLE|BOOLEAN|DATE|TIMESTAMP|DECIMAL\(\d+,\s*\d+\))(\[\])?$"
+COLUMN_TYPE = r"^(VARCHAR|BIGINT|INTEGER|UUID|DOUBLE|BOOLEAN|DATE|TIMESTAMP|DECIMAL\(\d+,\s*\d+\))(\[\])?$"
 
 
 class Column(StrictModel):

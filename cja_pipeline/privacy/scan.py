@@ -248,6 +248,12 @@ def scan_warehouse(wh: Warehouse, scanner: Scanner, residue: Residue) -> None:
     ).fetchall()
     for place, name in tables:
         residue.tables += 1
-        for batch in wh.batches(f"SELECT * FROM {place}", 100_000):
+        # hashes that are kept as numbers are looked for as text
+        hashes = [row[0] for row in wh.sql(f"DESCRIBE {place}").fetchall() if row[1] == "UUID"]
+        texts = ", ".join(
+            f"replace(CAST({sql.name(c)} AS VARCHAR), '-', '') AS {sql.name(c)}" for c in hashes
+        )
+        columns = f"* REPLACE ({texts})" if texts else "*"
+        for batch in wh.batches(f"SELECT {columns} FROM {place}", 100_000):
             if hits := scanner.in_table(pa.Table.from_batches([batch])):
                 residue.found[f"warehouse {name}"] += hits

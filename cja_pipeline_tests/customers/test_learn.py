@@ -53,7 +53,7 @@ def test_blocks_are_taken_by_how_few_pairs_they_make() -> None:
         wh.ensure("customers.identity_records")
         wh.execute(
             "INSERT INTO customers.identity_records BY NAME SELECT i AS node, concat('r', i) AS record_key,"
-            " 'contact' AS kind, 'crm' AS source, '' AS content, concat('given', i) AS first_name,"
+            " 'contact' AS kind, 'crm' AS source, 0 AS content, concat('given', i) AS first_name,"
             " concat('given', i) AS given, concat('family', i // 4) AS last_name,"
             " CASE WHEN i % 4 < 2 THEN concat('1980010', i // 4) END AS birth_date, '10115' AS postcode,"
             " 'berlin' AS city FROM range(40) t (i)"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import hmac
+import uuid
 
 import pandas as pd
 import pytest
@@ -125,7 +126,9 @@ def test_the_warehouse_makes_the_same_keys(secret: bytes) -> None:
     values = ["anna@web.de", "jörg@müller.de", ""]
     for value in values:
         row = duckdb.execute(f"SELECT {hashed} FROM (SELECT 'email' AS kind, ? AS value)", [*pads, value])
-        assert row.fetchall() == [(keyring.of("email", value),)]
+        assert row.fetchall() == [(uuid.UUID(keyring.of("email", value)),)]
+    nothing = duckdb.execute(f"SELECT {hashed} FROM (SELECT 'email' AS kind, NULL AS value)", pads)
+    assert nothing.fetchall() == [(None,)]
 
 
 @pytest.mark.parametrize(

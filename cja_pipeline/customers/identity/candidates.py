@@ -18,7 +18,7 @@ LINKABLE = (
 
 
 def find(
-    wh: Warehouse, rules: Identity, book: NameBook, blocks: Sequence[Sequence[str]], vetoes: bool
+    wh: Warehouse, rules: Identity, book: NameBook, blocks: Sequence[tuple[str, ...]], vetoes: bool
 ) -> None:
     """Find the candidate pairs of all records in the temporary table `touched`.
 
@@ -33,15 +33,15 @@ def find(
     near = ""
     if not everything:
         wh.execute(
-            "CREATE OR REPLACE TEMP TABLE keys_near AS SELECT DISTINCT kind, key"
+            "CREATE OR REPLACE TEMP TABLE keys_near AS SELECT DISTINCT key"
             " FROM customers.identity_carriers SEMI JOIN touched USING (node)"
         )
-        near = "SEMI JOIN keys_near n ON n.kind = c.kind AND n.key = c.key"
+        near = "SEMI JOIN keys_near n ON n.key = c.key"
     wh.execute(f"CREATE OR REPLACE TEMP TABLE carried AS {usable(rules, near)}")
     verified = ", ".join(f"'{kind}'" for kind, rule in rules.identifiers.items() if rule.verified) or "''"
     wh.execute(
         "CREATE OR REPLACE TEMP TABLE sure AS SELECT node, other, min(kind) AS rule FROM ("
-        " SELECT min(node) OVER (PARTITION BY kind, key) AS node, node AS other, kind FROM carried"
+        " SELECT min(node) OVER (PARTITION BY key) AS node, node AS other, kind FROM carried"
         f" WHERE kind IN ({verified})) WHERE node < other AND"
         " (node IN (SELECT node FROM touched) OR other IN (SELECT node FROM touched)) GROUP BY node, other"
     )
@@ -49,15 +49,16 @@ def find(
     mine = "carried a SEMI JOIN touched t ON t.node = a.node"
     parts = [
         "SELECT a.node AS a, b.node AS b, true AS shares FROM (SELECT a.* FROM "
-        f"{mine} WHERE a.kind NOT IN ({verified})) a JOIN carried b ON b.kind = a.kind AND b.key = a.key"
+        f"{mine} WHERE a.kind NOT IN ({verified})) a JOIN carried b ON b.key = a.key"
         f" WHERE {once}"
     ]
     own = "linkable" if everything else "(SELECT * FROM linkable SEMI JOIN touched USING (node))"
-    for block in blocks:
-        same = " AND ".join(f"a.{column} = b.{column}" for column in block)
-        if tuple(block) == SWAPPED_NAMES:
-            same = "a.first_name = b.last_name AND a.last_name = b.first_name"
+    if SWAPPED_NAMES in blocks:
+        same = "a.first_name = b.last_name AND a.last_name = b.first_name"
         parts.append(f"SELECT a.node, b.node, false FROM {own} a JOIN linkable b ON {same} WHERE {once}")
+    _values_in_common(wh, blocks, everything=everything)
+    mine = "in_common" if everything else "(SELECT * FROM in_common SEMI JOIN touched USING (node))"
+    parts.append(f"SELECT a.node, b.node, false FROM {mine} a JOIN in_common b USING (value) WHERE {once}")
     wh.execute(
         "CREATE OR REPLACE TEMP TABLE found AS SELECT least(a, b) AS node, greatest(a, b) AS other,"
         f" bool_or(shares) AS shares FROM ({' UNION ALL '.join(parts)}) GROUP BY 1, 2"
@@ -69,8 +70,31 @@ def find(
         )
     else:
         _veto(wh, book)
+    wh.execute("DROP TABLE in_common")
     wh.execute("DROP TABLE found")
     wh.execute("DROP TABLE carried")
+
+
+def _values_in_common(wh: Warehouse, blocks: Sequence[tuple[str, ...]], *, everything: bool) -> None:
+    """Leave the temporary table `in_common` (value, node): what records agree in, as numbers.
+
+    One join of numbers finds what a join of texts per block would. A block with all columns of another finds
+    nothing more.
+    """
+    told = [block for block in blocks if block != SWAPPED_NAMES and not any({*o} < {*block} for o in blocks)]
+    parts = [
+        f"SELECT hash({number}, {', '.join(block)}) AS value, node FROM linkable WHERE "
+        + " AND ".join(f"{column} IS NOT NULL" for column in block)
+        for number, block in enumerate(told)
+    ] or ["SELECT CAST(0 AS UBIGINT) AS value, node FROM linkable WHERE false"]
+    wh.execute(f"CREATE OR REPLACE TEMP TABLE agreeing AS {' UNION ALL '.join(parts)}")
+    mine = "agreeing" if everything else "(SELECT * FROM agreeing SEMI JOIN touched USING (node))"
+    rare = "GROUP BY value HAVING count(*) > 1" if everything else ""
+    wh.execute(
+        "CREATE OR REPLACE TEMP TABLE in_common AS SELECT value, node FROM agreeing"
+        f" SEMI JOIN (SELECT value FROM {mine} {rare}) USING (value)"
+    )
+    wh.execute("DROP TABLE agreeing")
 
 
 def _veto(wh: Warehouse, book: NameBook) -> None:

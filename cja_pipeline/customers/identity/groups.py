@@ -15,12 +15,14 @@ from cja_pipeline.customers.identity.guarded import Guarded, People
 from cja_pipeline.customers.identity.names import NameBook
 from cja_pipeline.customers.identity.pairs import PAIRS, positive, weights
 from cja_pipeline.customers.identity.refine import bounded_components, pairs_inside, refine
+from cja_pipeline.customers.identity.scored.linkage import arrow
 from cja_pipeline.customers.identity.scored.model import Model
 from cja_pipeline.warehouse import Warehouse
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
+    import pyarrow as pa
 
 CLUSTERS = "customers.identity_clusters"
 SURE_BITS = 60.0  # what a verified identifier weighs where weights are compared
@@ -34,14 +36,21 @@ def regroup(wh: Warehouse, rules: Identity, model: Model, book: NameBook) -> Non
     wh.ensure(CLUSTERS)
     wh.ensure("customers.identity_unlinked")
     _reach(wh, rules)
-    nodes = wh.df(
-        "SELECT node, crm, given, last_name, born FROM customers.identity_records SEMI JOIN reached USING"
-        " (node)"
-        " ORDER BY node"
+    nodes = _coded(
+        arrow(
+            wh,
+            "SELECT node, CASE WHEN crm IS NOT NULL THEN hash(crm) END AS crm, given, last_name, born"
+            " FROM customers.identity_records SEMI JOIN reached USING (node) ORDER BY node",
+        ),
+        *("crm", "given", "last_name", "born"),
     )
-    edges = wh.df(
-        f"SELECT node, other, rule, weight FROM {PAIRS} SEMI JOIN reached USING (node) WHERE"
-        f" {positive(rules)}"
+    edges = _coded(
+        arrow(
+            wh,
+            f"SELECT node, other, weight, rule FROM {PAIRS} SEMI JOIN reached USING (node)"
+            f" WHERE {positive(rules)}",
+        ),
+        "rule",
     )
     apart = wh.df(
         "SELECT a.node, b.node AS other FROM customers.identity_unlinked u"
@@ -58,6 +67,14 @@ def regroup(wh: Warehouse, rules: Identity, model: Model, book: NameBook) -> Non
         wh.execute(f"INSERT INTO {CLUSTERS} SELECT node, cluster FROM grouped")
     finally:
         wh.connection.unregister("grouped")
+
+
+def _coded(table: pa.Table, *columns: str) -> pd.DataFrame:
+    """A table in which some columns are categories: many rows have few values."""
+    for name in columns:
+        place = table.column_names.index(name)
+        table = table.set_column(place, name, table.column(place).dictionary_encode())
+    return table.to_pandas()
 
 
 def _reach(wh: Warehouse, rules: Identity) -> None:
@@ -120,11 +137,8 @@ def _guarded(
     component = labels[edges["left"].to_numpy()]
     inside = np.isin(component, torn)
     part = edges[inside].assign(component=component[inside])
-    rank = (
-        part["rule"]
-        .map({kind: place for place, kind in enumerate(rules.identifiers)})
-        .fillna(len(rules.identifiers))
-    )
+    places = {kind: place for place, kind in enumerate(rules.identifiers)}
+    rank = part["rule"].astype(object).map(places).fillna(len(places))
     part = part.assign(rank=rank).sort_values(
         ["component", "rank", "weight", "node", "other"], ascending=[True, True, False, True, True]
     )

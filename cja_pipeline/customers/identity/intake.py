@@ -6,7 +6,7 @@ records need neither time nor memory per row.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
@@ -56,42 +56,40 @@ class Intake:
         wh = self._wh
         for table in ("identity_records", "identity_keys"):
             wh.ensure(f"customers.{table}")
-        wh.execute(
-            f"CREATE OR REPLACE TEMP TABLE received AS SELECT {', '.join(RECORD_COLUMNS)} FROM ({select})"
-        )
-        self._fill("crm_roots", _table(self._crm_roots(), ("crm_id", "root")))
+        self._fill("crm_roots", _table(self._crm_roots(select), ("crm_id", "root")))
         content = ", ".join(f"r.{column}" for column in RECORD_COLUMNS if column != "merged_crm_ids")
-        wh.execute(
-            f"CREATE OR REPLACE TEMP TABLE incoming AS SELECT {NODE} AS node, r.*, "
-            f"CAST(hash({content}, coalesce(m.root, '')) AS VARCHAR) AS content, m.root "
-            "FROM received r LEFT JOIN crm_roots m ON m.crm_id = trim(r.crm_id)"
+        incoming = (
+            f"SELECT {NODE} AS node, r.*, CAST(m.root AS UUID) AS root,"
+            f" CAST(hash({content}, coalesce(m.root, '')) >> 1 AS BIGINT) AS content"
+            f" FROM (SELECT {', '.join(RECORD_COLUMNS)} FROM ({select})) r"
+            " LEFT JOIN crm_roots m ON m.crm_id = trim(r.crm_id)"
         )
-        wh.execute("DROP TABLE received")
         wh.execute(
-            "CREATE OR REPLACE TEMP TABLE changed AS SELECT i.* FROM incoming i LEFT JOIN "
+            f"CREATE OR REPLACE TEMP TABLE changed AS SELECT i.* FROM ({incoming}) i LEFT JOIN "
             "customers.identity_records s ON s.node = i.node WHERE s.content IS DISTINCT FROM i.content"
         )
         wh.execute(
             "CREATE OR REPLACE TEMP TABLE moved AS SELECT node FROM changed UNION ALL "
-            "SELECT s.node FROM customers.identity_records s ANTI JOIN incoming i ON i.node = s.node"
+            "SELECT s.node FROM customers.identity_records s"
+            f" ANTI JOIN (SELECT {NODE} AS node FROM ({select})) i ON i.node = s.node"
         )
         return int(wh.scalar("SELECT count(*) FROM moved"))
 
     def write(self) -> None:
-        """Replace what moved in identity_records and identity_keys; leaves `keys_moved` (kind, key)."""
+        """Replace what moved in identity_records and identity_keys; leaves `keys_moved` (key)."""
         wh = self._wh
         self._lookups()
-        carried = "SELECT kind, key FROM customers.identity_carriers JOIN moved USING (node)"
         carriers_view(wh)
-        wh.execute(f"CREATE OR REPLACE TEMP TABLE keys_moved AS {carried}")
+        carried = "SELECT key FROM customers.identity_carriers SEMI JOIN moved USING (node)"
+        wh.execute(f"CREATE OR REPLACE TEMP TABLE keys_before AS {carried}")
         for table in ("identity_records", "identity_keys"):
             wh.execute(f"DELETE FROM customers.{table} WHERE node IN (SELECT node FROM moved)")
         wh.execute(f"INSERT INTO customers.identity_records {_sql('new_records')}")
         wh.execute(f"INSERT INTO customers.identity_keys {_sql('new_keys')}")
-        wh.execute(f"INSERT INTO keys_moved {carried}")
-        wh.execute("CREATE OR REPLACE TEMP TABLE keys_moved AS SELECT DISTINCT kind, key FROM keys_moved")
+        wh.execute(f"CREATE OR REPLACE TEMP TABLE keys_moved AS SELECT key FROM keys_before UNION {carried}")
         for name in (
             "changed",
+            "keys_before",
             "names_of",
             "dates_of",
             "mails_of",
@@ -137,34 +135,22 @@ class Intake:
 
         self._apply("names_of", _distinct("first_name", "last_name"), name, ("value", "name"))
         self._apply("dates_of", _distinct("birth_date"), date, ("value", "digits", "ordered", "born"))
-        self._apply("mails_of", _distinct("email"), mail, ("value", "email", "spelled"))
-        self._key("mails_of", "'email'", key="sha256(email)", alias="sha256(spelled)")
-        self._apply("digests_of", _distinct("email_sha256"), digest, ("value", "digest"))
-        self._key("digests_of", "'email'", key="digest")
         self._apply("places_of", _distinct("address", "postcode", "city"), place, ("value", "place"))
+        mails = {"key": "sha256(email)", "alias": "sha256(spelled)"}
+        self._apply("mails_of", _distinct("email"), mail, ("value", "email", "spelled"), "'email'", mails)
+        digests = {"key": "digest"}
+        self._apply("digests_of", _distinct("email_sha256"), digest, ("value", "digest"), "'email'", digests)
         phones = " UNION ".join(
             f"SELECT {column} AS value, country FROM changed WHERE {column} IS NOT NULL"
             for column in ("phone", "mobile")
         )
-        self._apply("phones_of", phones, phone, ("value", "country", "number"))
-        self._key("phones_of", "'phone'", key="sha256(number)")
+        numbers = {"key": "sha256(number)"}
+        self._apply("phones_of", phones, phone, ("value", "country", "number"), "'phone'", numbers)
         ids = " UNION ".join(
             f"SELECT '{kind}' AS kind, {kind} AS value FROM changed WHERE {kind} IS NOT NULL"
             for kind in ("crm_id", "login_id", "loyalty_id")
         )
-        self._apply("ids_of", ids, identifier, ("kind", "value", "id"))
-        self._key("ids_of", "kind", key="sha256(id)")
-
-    def _key(self, name: str, kind: str, **digests: str) -> None:
-        """Add columns of keyed hashes to a lookup, each from a SQL expression of the value's SHA-256."""
-        columns, parameters = [], []
-        for column, digest in digests.items():
-            hashed, pads = self._keyring.sql(kind, digest)
-            columns.append(f", CASE WHEN {digest} IS NOT NULL THEN {hashed} END AS {column}")
-            parameters += pads
-        self._wh.execute(
-            f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT *{''.join(columns)} FROM {name}", parameters
-        )
+        self._apply("ids_of", ids, identifier, ("kind", "value", "id"), "kind", {"key": "sha256(id)"})
 
     def _apply(
         self,
@@ -172,32 +158,41 @@ class Intake:
         select: str,
         function: Callable[..., tuple[str | None, ...]],
         columns: tuple[str, ...],
+        kind: str = "",
+        digests: Mapping[str, str] | None = None,
     ) -> None:
-        """The lookup `name`: what `function` makes of each row of a SELECT, so many at a time."""
+        """The lookup `name`: what `function` makes of each row of a SELECT, so many at a time.
+
+        Args:
+            columns: those of the SELECT, then those that are made. kind: of the identifiers, as SQL. digests:
+                further columns of keyed hashes, each from a SQL expression of the value's SHA-256.
+        """
         import pyarrow as pa
 
-        self._fill(name, _table([], columns))
-        number = "row_number() OVER () - 1 AS number"
-        self._wh.execute(f"CREATE OR REPLACE TEMP TABLE to_do AS SELECT *, {number} FROM ({select})")
-        for part in range(0, int(self._wh.scalar("SELECT count(*) FROM to_do")), AT_ONCE):
-            some = self._wh.connection.sql(
-                f"SELECT * EXCLUDE (number) FROM to_do WHERE number // {AT_ONCE} = {part // AT_ONCE}"
-            ).to_arrow_table()
-            given = zip(*(column.to_pylist() for column in some.columns), strict=True)
-            made = _table([function(*row) for row in given], columns[some.num_columns :])
-            arrays = [*some.columns, *made.columns]
-            self._fill(name, pa.table(dict(zip(columns, arrays, strict=True))), more=True)
-        self._wh.execute("DROP TABLE to_do")
+        keyed, pads = "", []
+        for column, digest in (digests or {}).items():
+            hashed, parameters = self._keyring.sql(kind, digest)
+            keyed += f", {hashed} AS {column}"
+            pads += parameters
+        given = self._wh.connection.sql(select).to_arrow_table()
+        for start in range(0, max(len(given), 1), AT_ONCE):
+            some = given.slice(start, AT_ONCE)
+            made = list(map(function, *(column.to_pylist() for column in some.columns)))
+            arrays = [*some.columns, *_table(made, columns[some.num_columns :]).columns]
+            rows = pa.table(dict(zip(columns, arrays, strict=True)))
+            self._fill(name, rows, keyed, pads, more=start > 0)
 
-    def _fill(self, name: str, rows: pa.Table, *, more: bool = False) -> None:
+    def _fill(
+        self, name: str, rows: pa.Table, keyed: str = "", pads: Sequence[bytes] = (), *, more: bool = False
+    ) -> None:
         make = f"INSERT INTO {name}" if more else f"CREATE OR REPLACE TEMP TABLE {name} AS"
         self._wh.connection.register("lookup_rows", rows)
         try:
-            self._wh.execute(f"{make} SELECT * FROM lookup_rows")
+            self._wh.execute(f"{make} SELECT *{keyed} FROM lookup_rows", list(pads))
         finally:
             self._wh.connection.unregister("lookup_rows")
 
-    def _crm_roots(self) -> list[tuple[str, str]]:
+    def _crm_roots(self, select: str) -> list[tuple[str, str]]:
         """Each CRM id that the CRM declares one person with others, and the key of all of them."""
         parent: dict[str, str] = {}
 
@@ -207,8 +202,8 @@ class Intake:
             return one
 
         declared = self._wh.sql(
-            "SELECT crm_id, merged_crm_ids FROM received WHERE crm_id IS NOT NULL AND merged_crm_ids IS"
-            " NOT NULL"
+            f"SELECT crm_id, merged_crm_ids FROM ({select})"
+            " WHERE crm_id IS NOT NULL AND merged_crm_ids IS NOT NULL"
         ).fetchall()
         for own, others in declared:
             kept = self._normaliser.identifier(own)

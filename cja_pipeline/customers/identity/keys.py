@@ -36,13 +36,16 @@ class Keyring:
     def sql(self, kind: str, digest: str) -> tuple[str, list[bytes]]:
         """The same as a SQL expression and its parameters, so that the secret is in no text of a query.
 
+        The result is a UUID: those 128 bits as a number, null where the digest is.
+
         Args:
             kind, digest: SQL expressions of the kind and of the SHA-256 of the value (hexadecimal).
         """
         block = self._secret if len(self._secret) <= BLOCK else hashlib.sha256(self._secret).digest()
         outer, inner = (bytes(byte ^ pad for byte in block.ljust(BLOCK, b"\0")) for pad in (0x5C, 0x36))
-        message = f"encode(concat({kind}, chr({ord(SEPARATOR)}), {digest}))"
-        return f"left(sha256(? || unhex(sha256(? || {message}))), {KEY_LENGTH})", [outer, inner]
+        message = f"encode({kind} || chr({ord(SEPARATOR)}) || {digest})"
+        hashed = f"left(sha256(? || unhex(sha256(? || {message}))), {KEY_LENGTH})"
+        return f"CAST({hashed} AS UUID)", [outer, inner]
 
     def of(self, kind: str, value: str) -> str:
         """Key of a canonical value of this kind (``email``, ``phone``, ``login_id``, ``cookie`` …)."""

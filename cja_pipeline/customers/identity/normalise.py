@@ -10,7 +10,7 @@ import datetime as dt
 import re
 import unicodedata
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from cja_pipeline.customers.config import Identity
@@ -21,9 +21,12 @@ if TYPE_CHECKING:
 
 _LOCAL = re.compile(r"[a-z0-9.!#$%&'*+/=?^_`{|}~\u0080-\uffff-]+")
 _DOMAIN = re.compile(r"(?=.{4,253}$)([\w](?:[\w-]{0,61}[\w])?\.)+[^\W\d_]{2,63}")
+_WORDS = re.compile(r"[^\W_]+")
 _HEX64 = re.compile(r"[0-9a-f]{64}")
 _UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "æ": "ae", "ø": "oe", "å": "aa"})
 LATEST_BIRTH_YEAR = 2099
+DOMAINS_KEPT = 100_000
+_ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _DATE_FORMATS = ("%Y-%m-%d", "%d.%m.%Y", "%Y/%m/%d", "%Y%m%d", "%d/%m/%Y")
 
 
@@ -32,19 +35,23 @@ def text(value: Any) -> str | None:
 
     Whole numbers that arrived as floats (a column with gaps read by pandas) lose their ``.0``.
     """
-    if value is None or value != value:  # NaN is not equal to itself
-        return None
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    found = unicodedata.normalize("NFKC", str(value)).strip()
-    return found or None
+    if not isinstance(value, str):
+        if value is None or value != value:  # NaN is not equal to itself
+            return None
+        value = str(int(value) if isinstance(value, float) and value.is_integer() else value)
+    if not value.isascii():  # ASCII is NFKC already
+        value = unicodedata.normalize("NFKC", value)
+    return value.strip() or None
 
 
 def fold(value: str) -> str:
     """Lower-case letters, digits and single blanks, umlauts written out, other accents dropped."""
-    spelled = unicodedata.normalize("NFC", value).casefold().translate(_UMLAUTS)
-    plain = "".join(c for c in unicodedata.normalize("NFKD", spelled) if not unicodedata.combining(c))
-    return " ".join(re.sub(r"[^\w]+|_", " ", plain).split())
+    plain = value.lower() if value.isascii() else unicodedata.normalize("NFC", value).casefold()
+    if not plain.isascii():
+        plain = plain.translate(_UMLAUTS)
+    if not plain.isascii():
+        plain = "".join(c for c in unicodedata.normalize("NFKD", plain) if not unicodedata.combining(c))
+    return " ".join(_WORDS.findall(plain))
 
 
 class Normaliser:
@@ -59,34 +66,44 @@ class Normaliser:
         self._dots, self._plus = set(rules.email.ignore_dots), set(rules.email.ignore_plus)
         self._junk_names = {fold(value) for value in rules.names.junk}
         self._titles = set(rules.names.titles)
+        self._home, self._own_numbers = rules.phone.default_region, set(rules.phone.own_numbers)
+        # few domains have most of the addresses
+        self._domain = lru_cache(DOMAINS_KEPT)(self._new_domain)
 
     def identifier(self, value: Any) -> str | None:
         """An opaque id as text; None for placeholders, runs of zeros, and anything longer than 200."""
         found = text(value)
-        if found is None or found.casefold() in self._junk_ids or len(found) > 200:
+        if found is None or len(found) > 200 or found.casefold() in self._junk_ids:
             return None
-        return None if not found.strip("0-") else found
+        return found if found.strip("0-") else None
 
     def email(self, value: Any) -> str | None:
         """The mailbox behind an address: lower case, misspelt providers corrected, folding per provider."""
         found = text(value)
         if found is None or found.count("@") != 1:
             return None
-        local, domain = found.casefold().removeprefix("mailto:").split("@")
-        name, _, ending = domain.rstrip(".").rpartition(".")
-        domain = f"{name}.{self.rules.email.misspelt_endings.get(ending, ending)}"
-        domain = self.rules.email.misspelt.get(domain, domain)
-        domain = self.rules.email.same_domain.get(domain, domain)
-        if not _LOCAL.fullmatch(local) or not _DOMAIN.fullmatch(domain):
+        local, _, said = found.casefold().removeprefix("mailto:").partition("@")
+        domain = self._domain(said)
+        if domain is None or not _LOCAL.fullmatch(local):
             return None
+        bare = local.partition("+")[0]
         if domain in self._plus:
-            local = local.partition("+")[0]
-        if local.partition("+")[0] in self._roles or domain in self._no_domains:
+            local = bare
+        if bare in self._roles:
             return None
         if domain in self._dots:
             local = local.replace(".", "")
         mail = f"{local}@{domain}"
         return mail if local and mail not in self._junk_mails else None
+
+    def _new_domain(self, said: str) -> str | None:
+        """The domain of mailboxes that was meant, or None if there is none, or nobody's own."""
+        rules = self.rules.email
+        name, _, ending = said.rstrip(".").rpartition(".")
+        domain = f"{name}.{rules.misspelt_endings.get(ending, ending)}"
+        domain = rules.misspelt.get(domain, domain)
+        domain = rules.same_domain.get(domain, domain)
+        return domain if _DOMAIN.fullmatch(domain) and domain not in self._no_domains else None
 
     def email_digest(self, value: Any) -> str | None:
         """A SHA-256 digest that a source delivered instead of an address, as lower-case hexadecimal."""
@@ -104,15 +121,18 @@ class Normaliser:
         found = text(value)
         if found is None:
             return None
-        place = (text(region) or "").upper()
-        said = country_and_number(found, place if len(place) == 2 else self.rules.phone.default_region)
+        said = country_and_number(found, self._region(region))
         if said is None:
             return None
         code, national = said
         number = f"+{code}{national}"
         digits = national.lstrip("0")
-        is_junk = digits in self._junk_digits or number in self.rules.phone.own_numbers
+        is_junk = digits in self._junk_digits or number in self._own_numbers
         return None if is_junk or len(set(digits)) <= 2 else number
+
+    def _region(self, said: Any) -> str:
+        place = (text(said) or "").upper() if said is not None else ""
+        return place if len(place) == 2 else self._home
 
     @cached_property
     def _junk_digits(self) -> set[str]:
@@ -164,9 +184,15 @@ def digits_of_date(value: str) -> str | None:
 def _parse_date(value: str | None) -> dt.date | None:
     if value is None:
         return None
+    day = value.partition("T")[0].partition(" ")[0]
+    if _ISO_DATE.fullmatch(day):
+        try:
+            return dt.date.fromisoformat(day)
+        except ValueError:
+            return None
     for pattern in _DATE_FORMATS:
         try:
-            return dt.datetime.strptime(value.split("T")[0].split(" ")[0], pattern).date()  # noqa: DTZ007
+            return dt.datetime.strptime(day, pattern).date()  # noqa: DTZ007
         except ValueError:
             continue
     return None

@@ -122,7 +122,7 @@ _IDENTIFIERS = """
 WITH aliases AS (
     SELECT key, min(alias_of) AS mailbox FROM customers.identity_keys WHERE alias_of IS NOT NULL GROUP BY key
 ), carried AS (
-    SELECT r.record_key, k.kind, coalesce(a.mailbox, k.key) AS key
+    SELECT r.record_key, k.kind, replace(CAST(coalesce(a.mailbox, k.key) AS VARCHAR), '-', '') AS key
     FROM customers.identity_keys k
     JOIN customers.identity_records r USING (node)
     LEFT JOIN aliases a ON k.kind = 'email' AND a.key = k.key

@@ -6,7 +6,7 @@ import datetime as dt
 from typing import TYPE_CHECKING
 
 from cja_pipeline.customers.config import Identity
-from cja_pipeline.customers.identity.scored.linkage import arrow, linkage_rows, short_forms
+from cja_pipeline.customers.identity.scored.linkage import arrow, linkage_rows, prepare
 from cja_pipeline.customers.identity.scored.model import Model
 from cja_pipeline.customers.identity.scored.score import score
 from cja_pipeline.warehouse import Warehouse
@@ -14,7 +14,7 @@ from cja_pipeline.warehouse import Warehouse
 if TYPE_CHECKING:
     import pandas as pd
 
-AT_ONCE = 1_000_000  # pairs scored at a time: bounds memory
+AT_ONCE = 600_000  # pairs scored at a time: bounds memory
 PAIRS = "customers.identity_pairs"
 
 
@@ -71,21 +71,20 @@ def _score(wh: Warehouse, rules: Identity, model: Model) -> None:
     wh.execute(
         "CREATE OR REPLACE TEMP TABLE scored (node BIGINT, other BIGINT, weight DOUBLE, is_personal BOOLEAN)"
     )
-    short_forms(wh, rules)
+    ends = "SELECT node FROM {0} UNION SELECT other FROM {0}"
+    wh.execute(f"CREATE OR REPLACE TEMP TABLE part_nodes AS {ends.format('candidates')}")
+    prepare(wh, rules, "part_nodes")
     parts = -(-int(wh.scalar("SELECT count(*) FROM candidates")) // AT_ONCE)
     for part in range(parts):
         mine = f"SELECT node, other FROM candidates WHERE hash(node) % {parts} = {part}"
         wh.execute(f"CREATE OR REPLACE TEMP TABLE part_pairs AS {mine}")
-        wh.execute(
-            "CREATE OR REPLACE TEMP TABLE part_nodes AS SELECT node FROM part_pairs UNION SELECT other"
-            " FROM part_pairs"
-        )
-        records = linkage_rows(wh, rules, "part_nodes")
+        wh.execute(f"CREATE OR REPLACE TEMP TABLE part_nodes AS {ends.format('part_pairs')}")
+        records = linkage_rows(wh, "part_nodes")
         weighed = score(records, arrow(wh, "SELECT * FROM part_pairs"), model)
         wh.connection.register("weighed", weighed)
         try:
             wh.execute("INSERT INTO scored SELECT node, other, round(weight, 6), is_personal FROM weighed")
         finally:
             wh.connection.unregister("weighed")
-    wh.execute("DROP TABLE IF EXISTS part_pairs")
-    wh.execute("DROP TABLE IF EXISTS part_nodes")
+    for table in ("part_pairs", "part_nodes", "key_lists"):
+        wh.execute(f"DROP TABLE IF EXISTS {table}")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cja_pipeline.customers import config
 from cja_pipeline.customers.identity.links import Row
-from cja_pipeline.customers.identity.scored.linkage import arrow, linkage_rows, short_forms
+from cja_pipeline.customers.identity.scored.linkage import arrow, linkage_rows, prepare
 from cja_pipeline.customers.identity.scored.model import current
 from cja_pipeline.customers.identity.scored.score import NAMES, score
 from cja_pipeline.warehouse import Warehouse
@@ -33,8 +33,8 @@ def parts_of(wh: Warehouse, record: str, other: str, models: Path | None) -> lis
         "CREATE OR REPLACE TEMP TABLE explained AS SELECT unnest(?::BIGINT[]) AS node",
         [[n for (n,) in nodes]],
     )
-    short_forms(wh, rules)
-    rows = linkage_rows(wh, rules, "explained")
+    prepare(wh, rules, "explained")
+    rows = linkage_rows(wh, "explained")
     pair = arrow(wh, "SELECT min(node) AS node, max(node) AS other FROM explained")
     weighed = score(rows, pair, model, parts=True).to_pylist()[0]
     present = {name: rows[name].to_pylist() for name in rows.column_names}

@@ -43,7 +43,7 @@ def _by_table(compact: str, digits: str, region: str) -> tuple[str, str] | None:
     if compact[0] != "+" and (plan is None or plan.abroad != ABROAD):
         return None
     if compact.startswith(("+", ABROAD)):
-        plan = next((found for size in (1, 2, 3) if (found := _plan_of_code(digits[:size]))), None)
+        plan = _plan_of_start(digits[:3])
         number = digits[len(plan.code) :] if plan else ""
     elif plan is None or plan.prefix != "0":
         return None
@@ -65,11 +65,16 @@ def _by_library(value: str, region: str) -> tuple[str, str] | None:
 
 
 @cache
-def _plan_of_code(code: str) -> _Plan | None:
+def _plan_of_start(digits: str) -> _Plan | None:
+    """The plan of the country whose code an international number begins with."""
     from phonenumbers import COUNTRY_CODE_TO_REGION_CODE
 
-    regions = COUNTRY_CODE_TO_REGION_CODE.get(int(code))
-    return _plan(regions[0]) if regions else None
+    for size in (1, 2, 3):
+        regions = COUNTRY_CODE_TO_REGION_CODE.get(int(digits[:size]))
+        plan = _plan(regions[0]) if regions else None
+        if plan is not None:
+            return plan
+    return None
 
 
 @cache

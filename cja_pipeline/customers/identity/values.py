@@ -19,27 +19,31 @@ from cja_pipeline.warehouse import Warehouse
 def judge(wh: Warehouse, rules: Identity, book: NameBook) -> None:
     """Judge again the values in `keys_moved`, and let every record that this concerns move too.
 
-    Reads the temporary tables `keys_moved` (kind, key) and `moved` (node); leaves `touched` (node): records
+    Reads the temporary tables `keys_moved` (key) and `moved` (node); leaves `touched` (node): records
     whose candidate pairs must be found again.
     """
     import pyarrow as pa
 
     wh.ensure("customers.identity_values")
     wh.execute(
-        "CREATE OR REPLACE TEMP TABLE seen AS SELECT kind, key, count(*) AS records, count(DISTINCT r.crm) AS"
-        " crms, count(DISTINCT r.given) AS names FROM customers.identity_carriers c"
-        " JOIN keys_moved USING (kind, key) JOIN customers.identity_records r USING (node)"
-        " GROUP BY kind, key HAVING count(*) > 1"
+        "CREATE OR REPLACE TEMP TABLE several AS SELECT key, any_value(kind) AS kind, count(*) AS records"
+        " FROM customers.identity_carriers SEMI JOIN keys_moved USING (key) GROUP BY key HAVING count(*) > 1"
     )
-    several = wh.sql(
-        "SELECT kind, key, list(DISTINCT [r.given, r.last_name]) FROM customers.identity_carriers c"
-        " JOIN seen s USING (kind, key) JOIN customers.identity_records r USING (node)"
+    wh.execute(
+        "CREATE OR REPLACE TEMP TABLE seen AS SELECT s.kind, key, s.records, count(DISTINCT r.crm) AS crms,"
+        " count(DISTINCT r.given) AS names FROM customers.identity_carriers c JOIN several s USING (key)"
+        " JOIN customers.identity_records r USING (node) GROUP BY s.kind, key, s.records"
+    )
+    named = wh.sql(
+        "SELECT CAST(key AS VARCHAR), list(DISTINCT [r.given, r.last_name])"
+        " FROM customers.identity_carriers c JOIN seen s USING (key)"
+        " JOIN customers.identity_records r USING (node)"
         # what a crowd carries joins nobody, whoever they are: its names need not be compared with each other
-        f" WHERE s.names > 1 AND s.records <= {rules.most_records} AND r.given IS NOT NULL GROUP BY kind, key"
+        f" WHERE s.names > 1 AND s.records <= {rules.most_records} AND r.given IS NOT NULL GROUP BY key"
     ).fetchall()
-    told = [(kind, key, *name_groups([tuple(name) for name in names], book)) for kind, key, names in several]
-    names_of = ("kind", "key", "groups", "conflict")
-    types = (pa.string(), pa.string(), pa.int64(), pa.bool_())
+    told = [(key, *name_groups([tuple(name) for name in names], book)) for key, names in named]
+    names_of = ("named", "groups", "conflict")
+    types = (pa.string(), pa.int64(), pa.bool_())
     parts: list[Sequence[Any]] = list(zip(*told, strict=True)) if told else [() for _ in names_of]
     frame = pa.table({n: pa.array(part, kind) for n, part, kind in zip(names_of, parts, types, strict=True)})
     allowed = " ".join(f"WHEN '{kind}' THEN {rule.max_people}" for kind, rule in rules.identifiers.items())
@@ -50,7 +54,7 @@ def judge(wh: Warehouse, rules: Identity, book: NameBook) -> None:
             f" people <= CASE kind {allowed} END AND records <= {rules.most_records} AS used FROM ("
             " SELECT kind, key, records, greatest(coalesce(t.groups, names), crms, 1) AS people,"
             f" coalesce(t.conflict, crms > 1 AND names = 0 OR records > {rules.most_records}) AS shared"
-            " FROM seen LEFT JOIN names_told t USING (kind, key))"
+            " FROM seen LEFT JOIN names_told t ON CAST(t.named AS UUID) = key)"
         )
     finally:
         wh.connection.unregister("names_told")
@@ -58,14 +62,12 @@ def judge(wh: Warehouse, rules: Identity, book: NameBook) -> None:
     # a verdict that changed concerns everybody with the value; records of one verified key are one star
     wh.execute(
         "CREATE OR REPLACE TEMP TABLE touched AS SELECT node FROM moved UNION SELECT c.node"
-        " FROM customers.identity_carriers c JOIN keys_moved k USING (kind, key)"
-        " LEFT JOIN judged n USING (kind, key) LEFT JOIN customers.identity_values o USING (kind, key)"
+        " FROM customers.identity_carriers c JOIN keys_moved k USING (key)"
+        " LEFT JOIN judged n USING (key) LEFT JOIN customers.identity_values o USING (key)"
         f" WHERE c.kind IN ({verified}) OR coalesce(n.used, true) <> coalesce(o.used, true)"
         " OR coalesce(n.shared, false) <> coalesce(o.shared, false)"
     )
-    wh.execute(
-        "DELETE FROM customers.identity_values v USING keys_moved k WHERE v.kind = k.kind AND v.key = k.key"
-    )
+    wh.execute("DELETE FROM customers.identity_values WHERE key IN (SELECT key FROM keys_moved)")
     wh.execute("INSERT INTO customers.identity_values SELECT * FROM judged")
 
 
@@ -89,7 +91,7 @@ SELECT c.node, c.kind, c.key
 FROM customers.identity_carriers c
 {restrict}
 JOIN customers.identity_records r ON r.node = c.node
-LEFT JOIN customers.identity_values v ON v.kind = c.kind AND v.key = c.key
+LEFT JOIN customers.identity_values v ON v.key = c.key
 WHERE coalesce(v.used, true)
     AND (c.kind IN ({verified}) OR r.given IS NOT NULL OR NOT coalesce(v.shared, false))
 """

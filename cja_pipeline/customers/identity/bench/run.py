@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from cja_pipeline.warehouse import Warehouse
 
 NIGHT_SHARE = 0.003  # records that are new in a night
-MEMORY = "2GB"
+MEMORY = "1200MB"
 SECRET = b"benchmark"
 EPOCH = dt.datetime(2026, 1, 1)  # noqa: DTZ001  times of a run do not matter here
 NAIVE = "components of equal values"

@@ -23,6 +23,8 @@ def comparisons(present: set[str]) -> list[Any]:
             return []
         return [(levels.ColumnsReversedLevel("first_name", "last_name", symmetrical=True), 0.03)]
 
+    # lengths tell most pairs apart, and cost nothing beside the distance
+    near = levels.CustomLevel("abs(length(email_l) - length(email_r)) <= 1")
     swapped = levels.CustomLevel("birth_date_l = birth_swapped_r", label_for_charts="Day and month swapped")
     found = {
         "first_name": [
@@ -53,7 +55,7 @@ def comparisons(present: set[str]) -> list[Any]:
         "emails": [
             (levels.NullLevel("emails"), None),
             (levels.ArrayIntersectLevel("emails", min_intersection=1), 0.75),
-            (levels.DamerauLevenshteinLevel("email", 1), 0.05),
+            (levels.And(near, levels.DamerauLevenshteinLevel("email", 1)), 0.05),
             # no further likeness: people of one name have like addresses, and the name is compared already
             (levels.ElseLevel(), 0.20),
         ],

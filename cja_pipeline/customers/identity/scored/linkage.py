@@ -14,12 +14,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 LISTS = {"email": "emails", "phone": "phones", "loyalty_id": "cards"}
+KEY_NUMBER = "CAST(hash(key) >> 1 AS BIGINT)"  # of two records that are compared anyway: 63 bits are enough
 PERSONAL = ("given", "birth_date")  # what tells the people of one household apart
 
 
-def short_forms(wh: Warehouse, rules: Identity) -> None:
-    """Leave the temporary table `short_forms` (given, roots): the groups of short forms of each first"
-    " name."""
+def _short_forms(wh: Warehouse, rules: Identity) -> None:
     import pyarrow as pa
 
     found: dict[str, set[str]] = defaultdict(set)
@@ -36,25 +35,33 @@ def short_forms(wh: Warehouse, rules: Identity) -> None:
         wh.connection.unregister("short_form_rows")
 
 
-def linkage_rows(wh: Warehouse, rules: Identity, nodes: str) -> pa.Table:
-    """Linkage rows of some records.
+def prepare(wh: Warehouse, rules: Identity, nodes: str) -> None:
+    """Leave what `linkage_rows` reads of the records in the table `nodes`: short forms and usable keys.
 
-    Args:
-        nodes: table with the column node, distinct; `short_forms` must be there.
-
-    Returns:
-        unique_id, first_name, given, last_name, first_roots (the name and its groups of short forms),
-        birth_date (digits), birth_swapped (day and month exchanged), email, emails, phones, cards (lists of
-        keys that may join), address, postcode, city. Missing is null.
+    The temporary tables are `short_forms` (given, roots) and `key_lists` (node, emails, phones, cards).
     """
+    _short_forms(wh, rules)
     lists = ", ".join(
-        f"list(key ORDER BY key) FILTER (kind = '{kind}') AS {name}" for kind, name in LISTS.items()
+        f"list({KEY_NUMBER}) FILTER (kind = '{kind}') AS {name}" for kind, name in LISTS.items()
     )
     carried = usable(rules, f"SEMI JOIN {nodes} w ON w.node = c.node")
     wh.execute(
         f"CREATE OR REPLACE TEMP TABLE key_lists AS SELECT node, {lists} FROM ({carried}) GROUP BY node"
     )
-    found = arrow(
+
+
+def linkage_rows(wh: Warehouse, nodes: str) -> pa.Table:
+    """Linkage rows of some records.
+
+    Args:
+        nodes: table with the column node, distinct, of which `prepare` was told.
+
+    Returns:
+        unique_id, first_name, given, last_name, first_roots (the name and its groups of short forms),
+        birth_date (digits), birth_swapped (day and month exchanged), email, emails, phones, cards (lists of
+        numbers of keys that may join), address, postcode, city. Missing is null.
+    """
+    return arrow(
         wh,
         "SELECT r.node AS unique_id, first_name, given, last_name,"
         " CASE WHEN given IS NOT NULL THEN coalesce(s.roots, [given]) END AS first_roots, birth_date,"
@@ -65,8 +72,6 @@ def linkage_rows(wh: Warehouse, rules: Identity, nodes: str) -> pa.Table:
         f" address, postcode, city FROM customers.identity_records r SEMI JOIN {nodes} w ON w.node = r.node"
         " LEFT JOIN key_lists k ON k.node = r.node LEFT JOIN short_forms s USING (given)",
     )
-    wh.execute("DROP TABLE key_lists")
-    return found
 
 
 def arrow(wh: Warehouse, select: str) -> pa.Table:

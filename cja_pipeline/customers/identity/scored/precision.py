@@ -27,9 +27,9 @@ SELECT kind, given, last_name, other_given, other_last, count(*) AS pairs FROM (
         lag(r.given) OVER w AS other_given, lag(r.last_name) OVER w AS other_last
     FROM customers.identity_carriers c
     JOIN customers.identity_records r USING (node)
-    LEFT JOIN customers.identity_values v ON v.kind = c.kind AND v.key = c.key
+    LEFT JOIN customers.identity_values v ON v.key = c.key
     WHERE r.given IS NOT NULL AND coalesce(v.used, true)
-    WINDOW w AS (PARTITION BY c.kind, c.key ORDER BY r.node)
+    WINDOW w AS (PARTITION BY c.key ORDER BY r.node)
 ) WHERE other_given IS NOT NULL GROUP BY ALL
 """
 

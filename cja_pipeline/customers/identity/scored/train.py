@@ -12,7 +12,7 @@ from cja_pipeline.customers.identity.scored.blocks import affordable_blocks
 from cja_pipeline.customers.identity.scored.compare import comparisons
 from cja_pipeline.customers.identity.scored.engine import linker, quiet
 from cja_pipeline.customers.identity.scored.learn import Levels, expected_matches, non_null_levels, posterior
-from cja_pipeline.customers.identity.scored.linkage import LISTS, linkage_rows, short_forms
+from cja_pipeline.customers.identity.scored.linkage import LISTS, linkage_rows, prepare
 from cja_pipeline.customers.identity.scored.model import Model
 from cja_pipeline.customers.identity.scored.precision import measure_precision
 from cja_pipeline.warehouse import Warehouse
@@ -81,14 +81,14 @@ def train(wh: Warehouse, rules: Identity, known_dates: Iterable[str] = ()) -> Mo
 
     names = first_names(wh)
     measured = measure_precision(wh, NameBook(rules.names, names))
-    short_forms(wh, rules)
+    prepare(wh, rules, "taught")
     total = wh.count(RECORDS)
     part = -(-total // MOST_RECORDS)
     wh.execute(
         f"CREATE OR REPLACE TEMP TABLE taught AS SELECT node FROM {RECORDS}"
         f" WHERE hash(node) % {max(part, 1)} = 0"
     )
-    records = linkage_rows(wh, rules, "taught")
+    records = linkage_rows(wh, "taught")
     filled = {
         name: 1 - records[name].null_count / max(len(records), 1)
         for name in records.column_names
@@ -229,7 +229,7 @@ def _match_rate(wh: Warehouse, present: set[str]) -> float:
     ]
     wh.execute(
         "CREATE OR REPLACE TEMP TABLE identity_mail AS SELECT c.node, c.key FROM customers.identity_keys c"
-        " LEFT JOIN customers.identity_values v ON v.kind = c.kind AND v.key = c.key"
+        " LEFT JOIN customers.identity_values v ON v.key = c.key"
         " WHERE c.kind = 'email' AND coalesce(v.used, true) AND NOT coalesce(v.shared, false)"
     )
     for columns in SURE:

@@ -79,8 +79,8 @@ def linkage_table(wh: Warehouse, rules: Identity, given: pd.DataFrame) -> pd.Dat
 
     of = Normaliser(rules)
     table = wh.df(
-        "SELECT node, record_key, crm, given, born, first_name, last_name, email, postcode, city"
-        " FROM customers.identity_records ORDER BY record_key"
+        "SELECT node, record_key, CAST(crm AS VARCHAR) AS crm, given, born, first_name, last_name, email,"
+        " postcode, city FROM customers.identity_records ORDER BY record_key"
     )
     frame = given.set_index("record_key").reindex(table["record_key"]).reset_index(drop=True)
     nothing = pd.Series(None, index=frame.index, dtype=object)
@@ -125,7 +125,9 @@ def linkage_table(wh: Warehouse, rules: Identity, given: pd.DataFrame) -> pd.Dat
 def _add_identifiers(wh: Warehouse, rules: Identity, table: pd.DataFrame) -> None:
     """Add emails, phones and cards; a mailbox that goes with many numbers, or the reverse, is nobody's
     own."""
-    carried = wh.df(f"SELECT node, kind, key FROM ({usable(rules)}) ORDER BY node, kind, key")
+    carried = wh.df(
+        f"SELECT node, kind, CAST(key AS VARCHAR) AS key FROM ({usable(rules)}) ORDER BY node, kind, key"
+    )
     carried = carried[carried["kind"].isin(list(LISTS))]
     both = carried.merge(carried, on="node", suffixes=("", "_other"))
     both = both[both["kind"] != both["kind_other"]]
