@@ -46,7 +46,7 @@ def ensure_world(
                 "Set CJA_HOME to another folder, or remove this one if you no longer need its data."
             )
         return _date(found["start"]), _date(found["end"])
-    from cja_pipeline.simulator import build_world
+    from cja_pipeline.simulator.build import build_world
 
     days = days or DAYS
     today = dt.datetime.now(shop().zone).date()

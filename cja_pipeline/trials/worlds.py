@@ -40,7 +40,7 @@ def build_shop(
     from cja_pipeline.kpis.kpi_values import build_kpi_values
     from cja_pipeline.kpis.value import build_customer_value
     from cja_pipeline.orchestration.partitions import as_of
-    from cja_pipeline.simulator import build_world
+    from cja_pipeline.simulator.build import build_world
     from cja_pipeline.simulator.config import quiet_config, world_config
     from cja_pipeline.sources import pull
     from cja_pipeline.sources.registry import load_sources

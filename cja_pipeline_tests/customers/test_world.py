@@ -12,7 +12,7 @@ import pytest
 from cja_pipeline.config import shop
 from cja_pipeline.customers.build import build_all
 from cja_pipeline.customers.identity.measure import cookie_quality, majority, quality
-from cja_pipeline.simulator import build_world
+from cja_pipeline.simulator.build import build_world
 from cja_pipeline.sources import pull
 from cja_pipeline.sources.registry import load_sources
 from cja_pipeline.sources.window import Window

@@ -24,7 +24,7 @@ START, DAYS, CUSTOMERS = dt.date(2026, 3, 2), 90, 8000
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from cja_pipeline.simulator import build_world
+    from cja_pipeline.simulator.build import build_world
 
     folder = tmp_path_factory.mktemp("shop") / "world"
     build_world(

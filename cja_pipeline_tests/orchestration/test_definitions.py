@@ -17,7 +17,16 @@ from cja_pipeline.orchestration.jobs import NIGHTLY
 
 PACKAGE = Path(cja_pipeline.__file__).parent
 GROUPS = ["1_sources", "2_validated", "3_customer_view", "4_kpis", "5_journey_maps"]
-HEAVY = ["great_expectations", "scipy", "phonenumbers", "vaderSentiment", "jinja2.sandbox", "PIL", "pyspark"]
+HEAVY = [
+    "pandas",
+    "great_expectations",
+    "scipy",
+    "phonenumbers",
+    "vaderSentiment",
+    "jinja2.sandbox",
+    "PIL",
+    "pyspark",
+]
 
 
 @pytest.fixture(scope="module")

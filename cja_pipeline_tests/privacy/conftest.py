@@ -15,7 +15,7 @@ from cja_pipeline.config import shop
 from cja_pipeline.customers.build import build_all
 from cja_pipeline.privacy.suppress import read_suppression
 from cja_pipeline.settings import Settings, get_settings
-from cja_pipeline.simulator import build_world
+from cja_pipeline.simulator.build import build_world
 from cja_pipeline.simulator.config import world_config
 from cja_pipeline.sources import pull
 from cja_pipeline.sources.registry import load_sources

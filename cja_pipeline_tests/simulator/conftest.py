@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from cja_pipeline.simulator import World, build_world
+from cja_pipeline.simulator.build import build_world
+from cja_pipeline.simulator.world import World
 
 START, DAYS, HORIZON = dt.date(2026, 10, 5), 24, 6  # the clock change of 25 October is inside
 SIZE = {"customers": 700, "days": DAYS, "horizon_days": HORIZON, "start": START, "seed": 11}

@@ -16,8 +16,8 @@ from urllib.parse import quote
 import httpx
 import pyarrow.parquet as pq
 
-from cja_pipeline.simulator import World
 from cja_pipeline.simulator.mocks import transport
+from cja_pipeline.simulator.world import World
 
 from .conftest import DAYS
 from .helpers import client

@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from cja_pipeline.simulator import World
 from cja_pipeline.simulator.mocks import hubspot, transport
+from cja_pipeline.simulator.world import World
 
 from .helpers import client, searched
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cja_pipeline.simulator import World
+from cja_pipeline.simulator.world import World
 
 from .helpers import client, linked
 

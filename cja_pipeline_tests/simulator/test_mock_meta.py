@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from cja_pipeline.simulator import World
 from cja_pipeline.simulator.mocks import transport
+from cja_pipeline.simulator.world import World
 
 from .helpers import client, linked
 

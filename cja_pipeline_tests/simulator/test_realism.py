@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from cja_pipeline.simulator import World, build_world
+from cja_pipeline.simulator.build import build_world
+from cja_pipeline.simulator.world import World
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import duckdb
 import pandas as pd
 import pytest
 
-from cja_pipeline.simulator import World
+from cja_pipeline.simulator.world import World
 
 from .helpers import client, searched
 

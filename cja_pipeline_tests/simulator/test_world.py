@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cja_pipeline.simulator import World, build_world
+from cja_pipeline.simulator.build import build_world
 from cja_pipeline.simulator.calendar import Calendar
 from cja_pipeline.simulator.config import world_config
 from cja_pipeline.simulator.people import blocks_of, make_people
+from cja_pipeline.simulator.world import World
 
 from .conftest import SIZE
 from .helpers import tree_hash

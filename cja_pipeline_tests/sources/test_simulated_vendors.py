@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from cja_pipeline.simulator import build_world
+from cja_pipeline.simulator.build import build_world
 from cja_pipeline.sources import pull
 from cja_pipeline.sources.manifest import folders, read_manifest, verify
 from cja_pipeline.sources.registry import MODELS, load_sources

@@ -42,7 +42,7 @@ class Shop:
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    from cja_pipeline.simulator import build_world
+    from cja_pipeline.simulator.build import build_world
     from cja_pipeline.sources import pull
     from cja_pipeline.sources.registry import load_sources
     from cja_pipeline.sources.window import Window
