@@ -3,11 +3,12 @@
 The shipped storage makes an engine, opens the file and closes it again for every event; closing folds the
 write-ahead log into the file and waits for the disk. A range run writes an event per asset and day, so 90
 days take minutes. Keeping one connection per file makes an event some ten times cheaper. `synchronous =
-NORMAL` is safe against a crash of the process; a power cut can cost the last events, never the file.
+NORMAL` is safe against a crash of the process; a power cut can cost the last events, never the file. What
+it looks up for every event, whether the schema has a table or column, is asked until the answer is yes.
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -24,6 +25,7 @@ class KeptSqliteEventLog(SqliteEventLogStorage):
 
     def __init__(self, base_dir: str, inst_data: Any = None) -> None:
         self._engines: dict[str, sa.Engine] = {}
+        self._known: set[str] = set()  # tables and columns that are there: they stay
         self._own_lock = threading.RLock()
         super().__init__(base_dir, inst_data)
 
@@ -48,6 +50,19 @@ class KeptSqliteEventLog(SqliteEventLogStorage):
             for old in list(self._engines)[:-KEPT]:
                 self._engines.pop(old).dispose()
         return self._engines[shard]
+
+    def has_table(self, table_name: str) -> bool:
+        ask = super().has_table
+        return self._remembered(table_name, lambda: ask(table_name))
+
+    def _has_asset_key_col_on_connection(self, conn: sa.Connection, column_name: str) -> bool:
+        ask = super()._has_asset_key_col_on_connection
+        return self._remembered(f".{column_name}", lambda: ask(conn, column_name))
+
+    def _remembered(self, name: str, ask: Callable[[], bool]) -> bool:
+        if name not in self._known and ask():
+            self._known.add(name)
+        return name in self._known
 
     def delete_events(self, run_id: str) -> None:
         """Deleting a run removes its file, so its connection goes first."""

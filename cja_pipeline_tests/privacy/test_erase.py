@@ -180,6 +180,14 @@ def test_the_scan_would_have_found_the_person(erased: Erased, grown_shop: Path) 
     }
 
 
+def test_the_scan_reads_hashes_that_are_kept_as_numbers(warehouse: Warehouse) -> None:
+    digest = "e04b32fe95a1c08d7b3f9d5527b3aac6"
+    warehouse.execute(f"CREATE TABLE kept AS SELECT 1 AS node, CAST('{digest}' AS UUID) AS key")
+    residue = Residue()
+    scan_warehouse(warehouse, Scanner([digest]), residue)
+    assert residue.found == {"warehouse main.kept": 1}
+
+
 def test_all_the_persons_records_left_the_landing(erased: Erased) -> None:
     for stream, count in erased.expected.items():
         # the landing also holds repetitions, which the tables leave out
