@@ -147,16 +147,19 @@ def _open() -> Iterator[tuple[Settings, Warehouse]]:
     from cja_pipeline.config import ConfigError
     from cja_pipeline.privacy.keys import KeyMissingError
     from cja_pipeline.privacy.person import NobodyError, SharedError
+    from cja_pipeline.privacy.rotate import RotationError, check_key
     from cja_pipeline.settings import get_settings
     from cja_pipeline.warehouse import Warehouse, WarehouseBusyError
 
     settings = get_settings().prepare()
     if not settings.warehouse_path.exists():
         _fail(FileNotFoundError(f"{settings.warehouse_path} is not there yet: run `cja demo` or `cja run`."))
+    refusals = (WarehouseBusyError, NobodyError, SharedError, KeyMissingError, ConfigError, RotationError)
     try:
+        check_key(settings)  # under another key a person is not found whole, and a note holds for nobody
         with Warehouse(settings.warehouse_path, memory_limit=settings.memory_limit) as warehouse:
             yield settings, warehouse
-    except (WarehouseBusyError, NobodyError, SharedError, KeyMissingError, ConfigError) as error:
+    except refusals as error:
         _fail(error)
 
 

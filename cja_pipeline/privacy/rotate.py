@@ -58,8 +58,9 @@ def check_key(settings: Settings) -> None:
     if before is None:
         _note(settings, now)
     elif before != now:
+        said = "is not set" if settings.uses_development_key else f"is the key {now}"
         raise RotationError(
-            f"CJA_SECRET_KEY is the key {now}, the tables were made with {before}. Put it back, or make "
+            f"CJA_SECRET_KEY {said}, the tables were made with the key {before}. Put it back, or make "
             "the change on purpose: CJA_PREVIOUS_KEYS holds the old key, then `cja privacy rotate-key`."
         )
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import pytest
+from click.testing import CliRunner
 
+from cja_pipeline.cli import main
 from cja_pipeline.privacy import rotate as rotation
 from cja_pipeline.privacy.erase import note_erasure
 from cja_pipeline.privacy.keys import KeyMissingError, Keys
 from cja_pipeline.privacy.person import find_person
 from cja_pipeline.privacy.rotate import RotationError, check_key, key_in_use, rotate
 from cja_pipeline.privacy.suppress import read_suppression
+from cja_pipeline.privacy.tombstones import FILE
 from cja_pipeline.settings import get_settings
 from cja_pipeline_tests.privacy.conftest import Shop
 from cja_pipeline_tests.privacy.test_erase import rich
@@ -45,6 +48,20 @@ def test_another_key_by_accident_is_refused(people: Shop, monkeypatch: pytest.Mo
     assert "another key" not in str(error.value)
     with pytest.raises(RotationError, match="CJA_PREVIOUS_KEYS"):
         rotate(people.settings)
+
+
+@pytest.mark.parametrize("command", ["erase", "export"])
+def test_nobody_is_looked_for_under_another_key(
+    people: Shop, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    check_key(people.settings)
+    customer = min(customers(people).values())
+    monkeypatch.delenv("CJA_SECRET_KEY")
+    get_settings.cache_clear()
+    done = CliRunner().invoke(main, ["privacy", command, customer])
+    assert done.exit_code == 1
+    assert "CJA_SECRET_KEY is not set" in done.output
+    assert not (people.settings.decisions_dir / FILE).exists()
 
 
 def test_rotation_keeps_customers_and_erased_people_out(
