@@ -4,7 +4,8 @@ The shipped storage makes an engine, opens the file and closes it again for ever
 write-ahead log into the file and waits for the disk. A range run writes an event per asset and day, so 90
 days take minutes. Keeping one connection per file makes an event some ten times cheaper. `synchronous =
 NORMAL` is safe against a crash of the process; a power cut can cost the last events, never the file. What
-it looks up for every event, whether the schema has a table or column, is asked until the answer is yes.
+it looks up for every event, whether the schema has a table or column, is asked until the answer is yes; and a
+check that is planned for many days is put into words once, not once a day.
 """
 
 import threading
@@ -13,7 +14,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as sa
+from dagster._core.events.log import EventLogEntry
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 from dagster._core.storage.event_log import SqliteEventLogStorage
+from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable
+from dagster._serdes import serialize_value
 from sqlalchemy.pool import NullPool, StaticPool
 
 PATIENCE_SECONDS = 30
@@ -58,6 +63,23 @@ class KeptSqliteEventLog(SqliteEventLogStorage):
     def _has_asset_key_col_on_connection(self, conn: sa.Connection, column_name: str) -> bool:
         ask = super()._has_asset_key_col_on_connection
         return self._remembered(f".{column_name}", lambda: ask(conn, column_name))
+
+    def _store_asset_check_evaluation_planned(self, event: EventLogEntry, event_id: int | None) -> None:
+        planned: Any = event.get_dagster_event().event_specific_data
+        row = {
+            "asset_key": planned.asset_key.to_string(),
+            "check_name": planned.check_name,
+            "run_id": event.run_id,
+            "execution_status": AssetCheckExecutionRecordStatus.PLANNED.value,
+            "evaluation_event": serialize_value(event),
+            "evaluation_event_timestamp": self._event_insert_timestamp(event),
+            "evaluation_event_storage_id": event_id,
+        }
+        days = planned.partitions_subset.get_partition_keys() if planned.partitions_subset else [None]
+        with self.index_connection() as connection:
+            connection.execute(
+                AssetCheckExecutionsTable.insert(), [{**row, "partition": day} for day in days]
+            )
 
     def _remembered(self, name: str, ask: Callable[[], bool]) -> bool:
         if name not in self._known and ask():
