@@ -4,8 +4,7 @@ The shipped storage makes an engine, opens the file and closes it again for ever
 write-ahead log into the file and waits for the disk. A range run writes an event per asset and day, so 90
 days take minutes. Keeping one connection per file makes an event some ten times cheaper. `synchronous =
 NORMAL` is safe against a crash of the process; a power cut can cost the last events, never the file. What
-it looks up for every event, whether the schema has a table or column, is asked until the answer is yes; and a
-check that is planned for many days is put into words once, not once a day.
+it looks up for every event, whether the schema has a table or column, is asked until the answer is yes.
 """
 
 import threading
@@ -65,6 +64,9 @@ class KeptSqliteEventLog(SqliteEventLogStorage):
         return self._remembered(f".{column_name}", lambda: ask(conn, column_name))
 
     def _store_asset_check_evaluation_planned(self, event: EventLogEntry, event_id: int | None) -> None:
+        """One row per check. Dagster's own makes one per check and day of the range, and the result, being of
+        no day, answers none of them: hundreds of checks and days leave tens of thousands that wait for ever.
+        """
         planned: Any = event.get_dagster_event().event_specific_data
         row = {
             "asset_key": planned.asset_key.to_string(),
@@ -75,11 +77,8 @@ class KeptSqliteEventLog(SqliteEventLogStorage):
             "evaluation_event_timestamp": self._event_insert_timestamp(event),
             "evaluation_event_storage_id": event_id,
         }
-        days = planned.partitions_subset.get_partition_keys() if planned.partitions_subset else [None]
         with self.index_connection() as connection:
-            connection.execute(
-                AssetCheckExecutionsTable.insert(), [{**row, "partition": day} for day in days]
-            )
+            connection.execute(AssetCheckExecutionsTable.insert(), row)
 
     def _remembered(self, name: str, ask: Callable[[], bool]) -> bool:
         if name not in self._known and ask():
