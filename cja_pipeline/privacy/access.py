@@ -93,9 +93,10 @@ def _tables(wh: Warehouse, person: Person) -> dict[str, list[dict[str, Any]]]:
         if tests:
             frame = wh.df(f"SELECT * FROM {table.full_name} WHERE {' OR '.join(tests)} ORDER BY ALL", values)
             if len(frame):
-                found[f"table {table.full_name}"] = json.loads(
-                    frame.to_json(orient="records", date_format="iso", force_ascii=False)
+                told = frame.to_json(
+                    orient="records", date_format="iso", force_ascii=False, default_handler=str
                 )
+                found[f"table {table.full_name}"] = json.loads(told)
     return found
 
 

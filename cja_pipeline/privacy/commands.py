@@ -147,7 +147,7 @@ def _open() -> Iterator[tuple[Settings, Warehouse]]:
     from cja_pipeline.config import ConfigError
     from cja_pipeline.privacy.keys import KeyMissingError
     from cja_pipeline.privacy.person import NobodyError, SharedError
-    from cja_pipeline.privacy.rotate import RotationError, check_key
+    from cja_pipeline.privacy.rotate import RotationError, refuse_other_key
     from cja_pipeline.settings import get_settings
     from cja_pipeline.warehouse import Warehouse, WarehouseBusyError
 
@@ -156,7 +156,9 @@ def _open() -> Iterator[tuple[Settings, Warehouse]]:
         _fail(FileNotFoundError(f"{settings.warehouse_path} is not there yet: run `cja demo` or `cja run`."))
     refusals = (WarehouseBusyError, NobodyError, SharedError, KeyMissingError, ConfigError, RotationError)
     try:
-        check_key(settings)  # under another key a person is not found whole, and a note holds for nobody
+        refuse_other_key(
+            settings
+        )  # under another key a person is not found whole, and a note holds for nobody
         with Warehouse(settings.warehouse_path, memory_limit=settings.memory_limit) as warehouse:
             yield settings, warehouse
     except refusals as error:

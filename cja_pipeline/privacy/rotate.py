@@ -47,22 +47,31 @@ def key_in_use(settings: Settings) -> str | None:
     return noted[0].key if noted else None
 
 
-def check_key(settings: Settings) -> None:
-    """Refuse to mix pseudonyms of two keys: a key that changed by accident would part every customer from
-    what was published about them.
+def refuse_other_key(settings: Settings) -> None:
+    """Refuse to go on under another key than the tables were made with.
 
     Raises:
         RotationError: the key is not the one in use. ConfigError: the note of it cannot be read.
     """
     before, now = key_in_use(settings), Keys.of(settings).current
-    if before is None:
-        _note(settings, now)
-    elif before != now:
+    if before not in (None, now):
         said = "is not set" if settings.uses_development_key else f"is the key {now}"
         raise RotationError(
             f"CJA_SECRET_KEY {said}, the tables were made with the key {before}. Put it back, or make "
             "the change on purpose: CJA_PREVIOUS_KEYS holds the old key, then `cja privacy rotate-key`."
         )
+
+
+def check_key(settings: Settings) -> None:
+    """Refuse to mix pseudonyms of two keys: a key that changed by accident would part every customer from
+    what was published about them. The first key is noted.
+
+    Raises:
+        RotationError, ConfigError: as in `refuse_other_key`.
+    """
+    refuse_other_key(settings)
+    if key_in_use(settings) is None:
+        _note(settings, Keys.of(settings).current)
 
 
 def rotate(settings: Settings) -> Rotated:
