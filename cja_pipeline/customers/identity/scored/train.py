@@ -81,13 +81,13 @@ def train(wh: Warehouse, rules: Identity, known_dates: Iterable[str] = ()) -> Mo
 
     names = first_names(wh)
     measured = measure_precision(wh, NameBook(rules.names, names))
-    prepare(wh, rules, "taught")
     total = wh.count(RECORDS)
     part = -(-total // MOST_RECORDS)
     wh.execute(
         f"CREATE OR REPLACE TEMP TABLE taught AS SELECT node FROM {RECORDS}"
         f" WHERE hash(node) % {max(part, 1)} = 0"
     )
+    prepare(wh, rules, "taught")
     records = linkage_rows(wh, "taught")
     filled = {
         name: 1 - records[name].null_count / max(len(records), 1)
