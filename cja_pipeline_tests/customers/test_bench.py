@@ -12,6 +12,7 @@ import pytest
 from cja_pipeline.customers.identity.bench import baselines, measures
 from cja_pipeline.customers.identity.bench.bars import bars
 from cja_pipeline.customers.identity.bench.public import measure_public
+from cja_pipeline.customers.identity.bench.run import run
 from cja_pipeline.customers.identity.tabular.columns import TableError
 
 Use = tuple[int, str, int]
@@ -187,3 +188,20 @@ def test_a_public_table_without_labels_is_named(tmp_path: Path) -> None:
     (tmp_path / "people.csv").write_text("first_name,last_name\nanna,koch\n")
     with pytest.raises(TableError, match=r"people\.csv: no column names the person"):
         measure_public(tmp_path)
+
+
+@pytest.mark.slow
+def test_a_world_of_known_people_is_learnt_resolved_and_compared() -> None:
+    """The whole benchmark in small: the model is learnt from the world itself, the truth is the world's."""
+    result = run(2_000, seed=7)
+    methods = {row["method"]: row for row in result["methods"]}
+    ours, segment = methods["cja_pipeline"], methods["Segment-like limits"]
+    assert len(methods) == 7
+    assert ours["precision"] >= 0.975
+    assert result["ours"]["recall_of_reachable"] >= 0.97
+    assert ours["over_merged"] <= 0.02
+    assert ours["largest"] <= 30
+    assert ours["f1"] >= 1.10 * segment["f1"]
+    assert ours["cookies_wrong"] <= 0.015
+    assert result["ours"]["night_equals_full"]
+    assert result["ours"]["blocks"] > 5

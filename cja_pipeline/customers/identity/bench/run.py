@@ -196,7 +196,8 @@ def _others(folder: Path) -> list[Row]:
 
     with Warehouse(folder / "ours.duckdb", memory_limit=MEMORY) as wh:
         uses = wh.df(
-            "SELECT p.row AS record, k.kind, k.key AS value, p.seen, p.row AS event, false AS visit"
+            "SELECT p.row AS record, k.kind, CAST(k.key AS VARCHAR) AS value, p.seen, p.row AS event,"
+            " false AS visit"
             " FROM customers.identity_keys k JOIN customers.identity_records r USING (node)"
             f" JOIN read_parquet('{folder}/records.parquet') p USING (record_key) UNION ALL"
             " SELECT p.row, 'cookie', l.visitor_id, greatest(l.seen, p.seen), -1, true"
