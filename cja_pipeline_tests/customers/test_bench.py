@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 
 from cja_pipeline.customers.identity.bench import baselines, measures
+from cja_pipeline.customers.identity.bench import run as benchmark
 from cja_pipeline.customers.identity.bench.bars import bars
 from cja_pipeline.customers.identity.bench.public import measure_public
-from cja_pipeline.customers.identity.bench.run import run
 from cja_pipeline.customers.identity.tabular.columns import TableError
 
 Use = tuple[int, str, int]
@@ -193,7 +193,7 @@ def test_a_public_table_without_labels_is_named(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_world_of_known_people_is_learnt_resolved_and_compared() -> None:
     """The whole benchmark in small: the model is learnt from the world itself, the truth is the world's."""
-    result = run(2_000, seed=7)
+    result = benchmark.run(2_000, seed=7)
     methods = {row["method"]: row for row in result["methods"]}
     ours, segment = methods["cja_pipeline"], methods["Segment-like limits"]
     assert len(methods) == 7
