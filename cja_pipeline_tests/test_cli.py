@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cja_pipeline.cli import main
+from cja_pipeline.warehouse import Warehouse
 
 
 def cja(*arguments: str) -> Result:
@@ -62,6 +63,16 @@ def test_quality_tells_the_state(night_copy: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_model_is_learnt_from_the_last_night(night_copy: Path) -> None:
+    with Warehouse(night_copy / "warehouse.duckdb") as wh:
+        records = wh.count("customers.identity_records")
+    done = CliRunner().invoke(main, ["identity", "train"])
+    assert done.exit_code == 0, done.output
+    assert f"from {records:,} records" in done.output
+    assert len(list((night_copy / "identity").glob("model-*.json"))) == 1
+    assert CliRunner().invoke(main, ["identity", "drift"]).exit_code == 0  # nothing is far from itself
+
+
 def test_quarantine_lists_shows_and_replays(night_copy: Path) -> None:
     groups = json.loads(cja("quarantine", "list", "--json").stdout)
     events = [group for group in groups if group["table_name"] == "validated.web_events"]
