@@ -196,12 +196,14 @@ def test_a_world_of_known_people_is_learnt_resolved_and_compared() -> None:
     result = benchmark.run(2_000, seed=7)
     methods = {row["method"]: row for row in result["methods"]}
     ours, segment = methods["cja_pipeline"], methods["Segment-like limits"]
-    assert len(methods) == 7
+    assert len(methods) == 8
     assert ours["precision"] >= 0.975
     assert result["ours"]["recall_of_reachable"] >= 0.97
     assert ours["over_merged"] <= 0.02
     assert ours["largest"] <= 30
     assert ours["f1"] >= 1.10 * segment["f1"]
+    alone = methods["Splink alone, documented defaults"]
+    assert 0.3 < alone["f1"] < ours["f1"]
     assert ours["cookies_wrong"] <= 0.015
     assert result["ours"]["night_equals_full"]
     assert result["ours"]["blocks"] > 5

@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 
 from cja_pipeline.customers.config import Identity, identity
 from cja_pipeline.customers.identity import pairs
+from cja_pipeline.customers.identity.exchange import arrow, fill
 from cja_pipeline.customers.identity.intake import RECORD_COLUMNS
 from cja_pipeline.customers.identity.keys import Keyring
-from cja_pipeline.customers.identity.scored.model import current
+from cja_pipeline.customers.identity.scored.model import Model, current
 from cja_pipeline.customers.identity.unlink import Decision
 from cja_pipeline.customers.identity.update import Update, update
 from cja_pipeline.warehouse import Warehouse
@@ -61,11 +62,11 @@ def snapshot(wh: Warehouse) -> dict[str, list[tuple[Any, ...]]]:
     return found
 
 
-def agreement(records: pa.Table, wanted: pa.Table, *_: Any, **__: Any) -> pa.Table:
+def agreement(wh: Warehouse, _: Model, wanted: str) -> None:
     """In place of Splink, where many small nights are played: bits for what two rows have in common."""
-    rows = {row["unique_id"]: row for row in records.to_pylist()}
+    rows = {row["unique_id"]: row for row in arrow(wh, "SELECT * FROM linkage_rows").to_pylist()}
     bits = []
-    for pair in wanted.to_pylist():
+    for pair in arrow(wh, f"SELECT node, other FROM {wanted}").to_pylist():
         a, b = rows[pair["node"]], rows[pair["other"]]
         weight = -6.0
         for name, worth in (("emails", 9), ("phones", 8), ("cards", 9)):
@@ -76,7 +77,7 @@ def agreement(records: pa.Table, wanted: pa.Table, *_: Any, **__: Any) -> pa.Tab
     schema = pa.schema(
         [("node", pa.int64()), ("other", pa.int64()), ("weight", pa.float64()), ("is_personal", pa.bool_())]
     )
-    return pa.Table.from_pylist(bits, schema=schema)
+    fill(wh, "scored", pa.Table.from_pylist(bits, schema=schema))
 
 
 def sha(value: str) -> str:

@@ -96,14 +96,15 @@ def test_a_night_measured_again_replaces_itself() -> None:
 
 
 def build_view(wh: Warehouse) -> None:
-    from cja_pipeline.customers.build import build_orders, build_sessions
+    from cja_pipeline.customers.build import build_orders, build_sessions, build_stages, build_touchpoints
     from cja_pipeline.customers.feedback import build_feedback
 
     build_sessions(wh)
     build_orders(wh)
     build_feedback(wh)
-    for name in ("media", "touchpoints", "stage_spells"):
-        wh.build(f"customers.{name}")
+    wh.build("customers.media")
+    build_touchpoints(wh)
+    build_stages(wh)
     build_customers(wh)
 
 

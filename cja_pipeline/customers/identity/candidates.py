@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cja_pipeline.customers.config import Identity
+from cja_pipeline.customers.identity.exchange import fill, text_table
 from cja_pipeline.customers.identity.names import NameBook
 from cja_pipeline.customers.identity.values import usable
 from cja_pipeline.warehouse import Warehouse
@@ -18,47 +19,55 @@ LINKABLE = (
 
 
 def find(
-    wh: Warehouse, rules: Identity, book: NameBook, blocks: Sequence[tuple[str, ...]], vetoes: bool
+    wh: Warehouse,
+    rules: Identity,
+    book: NameBook,
+    blocks: Sequence[tuple[str, ...]],
+    *,
+    vetoes: bool,
+    whole: bool,
 ) -> None:
-    """Find the candidate pairs of all records in the temporary table `touched`.
+    """Find the candidate pairs of all records in the temporary table `touched` (all records, if `whole`).
 
     Leaves the temporary tables `sure` (node, other, rule: same verified identifier) and `candidates` (node,
     other, veto); node < other. With `vetoes`, pairs with conflicting first names or birth dates carry the
     reason, and are kept only if they share an identifier: nobody else would ask about them.
     """
-    everything = wh.scalar("SELECT count(*) FROM touched") >= wh.count("customers.identity_records")
-    once = "a.node < b.node"
-    if not everything:
+    once, mine, concerned = "a.node < b.node", "", ""
+    # only what several records carry has a value
+    near = "SEMI JOIN customers.identity_values n ON n.key = c.key"
+    if not whole:
         once = f"({once} OR b.node NOT IN (SELECT node FROM touched))"
-    near = ""
-    if not everything:
+        mine = "SEMI JOIN touched USING (node)"
+        near = f"{near} SEMI JOIN keys_near m ON m.key = c.key"
+        concerned = "AND (node IN (SELECT node FROM touched) OR other IN (SELECT node FROM touched))"
         wh.execute(
             "CREATE OR REPLACE TEMP TABLE keys_near AS SELECT DISTINCT key"
-            " FROM customers.identity_carriers SEMI JOIN touched USING (node)"
+            f" FROM customers.identity_carriers {mine}"
         )
-        near = "SEMI JOIN keys_near n ON n.key = c.key"
     wh.execute(f"CREATE OR REPLACE TEMP TABLE carried AS {usable(rules, near)}")
     verified = ", ".join(f"'{kind}'" for kind, rule in rules.identifiers.items() if rule.verified) or "''"
     wh.execute(
         "CREATE OR REPLACE TEMP TABLE sure AS SELECT node, other, min(kind) AS rule FROM ("
         " SELECT min(node) OVER (PARTITION BY key) AS node, node AS other, kind FROM carried"
-        f" WHERE kind IN ({verified})) WHERE node < other AND"
-        " (node IN (SELECT node FROM touched) OR other IN (SELECT node FROM touched)) GROUP BY node, other"
+        f" WHERE kind IN ({verified})) WHERE node < other {concerned} GROUP BY node, other"
     )
     wh.execute(f"CREATE OR REPLACE TEMP VIEW linkable AS {LINKABLE}")
-    mine = "carried a SEMI JOIN touched t ON t.node = a.node"
     parts = [
-        "SELECT a.node AS a, b.node AS b, true AS shares FROM (SELECT a.* FROM "
-        f"{mine} WHERE a.kind NOT IN ({verified})) a JOIN carried b ON b.key = a.key"
-        f" WHERE {once}"
+        f"SELECT a.node AS a, b.node AS b, true AS shares FROM (SELECT * FROM carried {mine}"
+        f" WHERE kind NOT IN ({verified})) a JOIN carried b ON b.key = a.key WHERE {once}"
     ]
-    own = "linkable" if everything else "(SELECT * FROM linkable SEMI JOIN touched USING (node))"
     if SWAPPED_NAMES in blocks:
         same = "a.first_name = b.last_name AND a.last_name = b.first_name"
-        parts.append(f"SELECT a.node, b.node, false FROM {own} a JOIN linkable b ON {same} WHERE {once}")
-    _values_in_common(wh, blocks, everything=everything)
-    mine = "in_common" if everything else "(SELECT * FROM in_common SEMI JOIN touched USING (node))"
-    parts.append(f"SELECT a.node, b.node, false FROM {mine} a JOIN in_common b USING (value) WHERE {once}")
+        parts.append(
+            f"SELECT a.node, b.node, false FROM (SELECT * FROM linkable {mine}) a JOIN linkable b ON {same}"
+            f" WHERE {once}"
+        )
+    _values_in_common(wh, blocks, whole=whole)
+    parts.append(
+        f"SELECT a.node, b.node, false FROM (SELECT * FROM in_common {mine}) a JOIN in_common b USING (value)"
+        f" WHERE {once}"
+    )
     wh.execute(
         "CREATE OR REPLACE TEMP TABLE found AS SELECT least(a, b) AS node, greatest(a, b) AS other,"
         f" bool_or(shares) AS shares FROM ({' UNION ALL '.join(parts)}) GROUP BY 1, 2"
@@ -75,7 +84,7 @@ def find(
     wh.execute("DROP TABLE carried")
 
 
-def _values_in_common(wh: Warehouse, blocks: Sequence[tuple[str, ...]], *, everything: bool) -> None:
+def _values_in_common(wh: Warehouse, blocks: Sequence[tuple[str, ...]], *, whole: bool) -> None:
     """Leave the temporary table `in_common` (value, node): what records agree in, as numbers.
 
     One join of numbers finds what a join of texts per block would. A block with all columns of another finds
@@ -88,11 +97,11 @@ def _values_in_common(wh: Warehouse, blocks: Sequence[tuple[str, ...]], *, every
         for number, block in enumerate(told)
     ] or ["SELECT CAST(0 AS UBIGINT) AS value, node FROM linkable WHERE false"]
     wh.execute(f"CREATE OR REPLACE TEMP TABLE agreeing AS {' UNION ALL '.join(parts)}")
-    mine = "agreeing" if everything else "(SELECT * FROM agreeing SEMI JOIN touched USING (node))"
-    rare = "GROUP BY value HAVING count(*) > 1" if everything else ""
+    # alone with its value is seen where all are there; where few are touched, theirs are few anyway
+    mine = "GROUP BY value HAVING count(*) > 1" if whole else "SEMI JOIN touched USING (node)"
     wh.execute(
         "CREATE OR REPLACE TEMP TABLE in_common AS SELECT value, node FROM agreeing"
-        f" SEMI JOIN (SELECT value FROM {mine} {rare}) USING (value)"
+        f" SEMI JOIN (SELECT value FROM agreeing {mine}) USING (value)"
     )
     wh.execute("DROP TABLE agreeing")
 
@@ -107,16 +116,7 @@ def _veto(wh: Warehouse, book: NameBook) -> None:
         " b.given"
     ).fetchall()
     alike = [pair for pair in both if book.same_first_name(*pair)]
-    wh.execute("CREATE OR REPLACE TEMP TABLE alike (one VARCHAR, two VARCHAR)")
-    if alike:
-        import pyarrow as pa
-
-        one, two = zip(*alike, strict=True)
-        wh.connection.register("alike_rows", pa.table({"one": one, "two": two}))
-        try:
-            wh.execute("INSERT INTO alike SELECT one, two FROM alike_rows")
-        finally:
-            wh.connection.unregister("alike_rows")
+    fill(wh, "alike", text_table(alike, ("one", "two")))
     wh.execute(
         "CREATE OR REPLACE TEMP TABLE candidates AS SELECT * FROM (SELECT f.node, f.other, f.shares, CASE"
         # unknown names and dates conflict with nothing

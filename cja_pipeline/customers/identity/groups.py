@@ -11,11 +11,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from cja_pipeline.customers.config import Identity
+from cja_pipeline.customers.identity.exchange import arrow
 from cja_pipeline.customers.identity.guarded import Guarded, People
 from cja_pipeline.customers.identity.names import NameBook
 from cja_pipeline.customers.identity.pairs import PAIRS, positive, weights
 from cja_pipeline.customers.identity.refine import bounded_components, pairs_inside, refine
-from cja_pipeline.customers.identity.scored.linkage import arrow
 from cja_pipeline.customers.identity.scored.model import Model
 from cja_pipeline.warehouse import Warehouse
 
@@ -31,24 +31,30 @@ CUT_BITS_CROWDED = 3.0  # where household pairs far outnumber matches
 CROWDED = 3.0
 
 
-def regroup(wh: Warehouse, rules: Identity, model: Model, book: NameBook) -> None:
-    """Build again the components of the records in `seeds`; leaves `reached` (node): all their records."""
+def regroup(wh: Warehouse, rules: Identity, model: Model, book: NameBook, *, whole: bool) -> None:
+    """Build again the components of the records in `seeds`; leaves `reached` (node): all their records.
+
+    Args:
+        whole: these are all records.
+    """
     wh.ensure(CLUSTERS)
     wh.ensure("customers.identity_unlinked")
-    _reach(wh, rules)
+    wh.execute("CREATE OR REPLACE TEMP TABLE reached AS SELECT DISTINCT node FROM seeds")
+    if not whole:
+        _reach(wh, rules)
+    mine = "" if whole else "SEMI JOIN reached USING (node)"
     nodes = _coded(
         arrow(
             wh,
             "SELECT node, CASE WHEN crm IS NOT NULL THEN hash(crm) END AS crm, given, last_name, born"
-            " FROM customers.identity_records SEMI JOIN reached USING (node) ORDER BY node",
+            f" FROM customers.identity_records {mine} ORDER BY node",
         ),
         *("crm", "given", "last_name", "born"),
     )
     edges = _coded(
         arrow(
             wh,
-            f"SELECT node, other, weight, rule FROM {PAIRS} SEMI JOIN reached USING (node)"
-            f" WHERE {positive(rules)}",
+            f"SELECT node, other, weight, rule FROM {PAIRS} {mine} WHERE {positive(rules)}",
         ),
         "rule",
     )
@@ -78,8 +84,7 @@ def _coded(table: pa.Table, *columns: str) -> pd.DataFrame:
 
 
 def _reach(wh: Warehouse, rules: Identity) -> None:
-    """All records that positive pairs connect with a seed."""
-    wh.execute("CREATE OR REPLACE TEMP TABLE reached AS SELECT DISTINCT node FROM seeds")
+    """Add to `reached` all records that positive pairs connect with those in it."""
     wh.execute("CREATE OR REPLACE TEMP TABLE front AS SELECT node FROM reached")
     pairs = f"(SELECT node, other FROM {PAIRS} WHERE {positive(rules)})"
     while wh.scalar("SELECT count(*) FROM front"):
@@ -111,8 +116,8 @@ def group(
     import numpy as np
 
     ids = nodes["node"].to_numpy()
-    left, right = np.searchsorted(ids, edges["node"]), np.searchsorted(ids, edges["other"])
-    banned = np.c_[np.searchsorted(ids, apart["node"]), np.searchsorted(ids, apart["other"])]
+    left, right = _places(ids, edges["node"]), _places(ids, edges["other"])
+    banned = np.c_[_places(ids, apart["node"]), _places(ids, apart["other"])]
     weight = edges["weight"].fillna(SURE_BITS).to_numpy()
     labels = bounded_components(len(ids), left, right, weight, rules.scoring.threshold_bits)
     people = People.of(nodes, book)
@@ -123,6 +128,17 @@ def group(
     first = np.full(int(labels.max(initial=-1)) + 1, np.iinfo(np.int64).max)
     np.minimum.at(first, labels, ids)
     return first[labels]
+
+
+def _places(ids: np.ndarray, nodes: pd.Series) -> np.ndarray:
+    """Where each node stands in `ids` (ascending); looked up in order, which memory answers faster."""
+    import numpy as np
+
+    wanted = nodes.to_numpy()
+    order = np.argsort(wanted)
+    places = np.empty(len(wanted), dtype=np.int64)
+    places[order] = np.searchsorted(ids, wanted[order])
+    return places
 
 
 def _guarded(

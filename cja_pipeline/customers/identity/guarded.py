@@ -70,8 +70,12 @@ class People:
             (self.birth, self.births_conflict),
         ):
             known = np.flatnonzero(codes >= 0)
+            some = np.zeros(len(labels), dtype=codes.dtype)  # any code of each component
+            some[labels[known]] = codes[known]
+            mixed = labels[known[codes[known] != some[labels[known]]]]
+            known = known[np.isin(labels[known], mixed)]
             pairs = pd.DataFrame({"component": labels[known], "code": codes[known]}).drop_duplicates()
-            several = pairs[pairs["component"].duplicated(keep=False)].sort_values(["component", "code"])
+            several = pairs.sort_values(["component", "code"])
             bounds = np.flatnonzero(np.r_[True, np.diff(several["component"].to_numpy()) != 0, True])
             values, numbers = several["code"].tolist(), several["component"].tolist()
             for start, end in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):

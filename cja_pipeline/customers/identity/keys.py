@@ -34,18 +34,17 @@ class Keyring:
         return hmac.digest(self._secret, message, "sha256").hex()[:KEY_LENGTH]
 
     def sql(self, kind: str, digest: str) -> tuple[str, list[bytes]]:
-        """The same as a SQL expression and its parameters, so that the secret is in no text of a query.
+        """Key of a digest as a SQL expression and its parameters: the secret is in no text of a query.
 
         The result is a UUID: those 128 bits as a number, null where the digest is.
 
         Args:
-            kind, digest: SQL expressions of the kind and of the SHA-256 of the value (hexadecimal).
+            digest: SQL expression of the SHA-256 of the value (hexadecimal).
         """
         block = self._secret if len(self._secret) <= BLOCK else hashlib.sha256(self._secret).digest()
         outer, inner = (bytes(byte ^ pad for byte in block.ljust(BLOCK, b"\0")) for pad in (0x5C, 0x36))
-        message = f"encode({kind} || chr({ord(SEPARATOR)}) || {digest})"
-        hashed = f"left(sha256(? || unhex(sha256(? || {message}))), {KEY_LENGTH})"
-        return f"CAST({hashed} AS UUID)", [outer, inner]
+        hashed = f"left(sha256(? || unhex(sha256(? || encode({digest})))), {KEY_LENGTH})"
+        return f"CAST(unhex({hashed}) AS UUID)", [outer, inner + kind.encode() + SEPARATOR]
 
     def of(self, kind: str, value: str) -> str:
         """Key of a canonical value of this kind (``email``, ``phone``, ``login_id``, ``cookie`` …)."""

@@ -1,11 +1,11 @@
--- Records that changed, in canonical form (the lookups hold each distinct value once).
+-- Records that changed, in canonical form (from the lookups).
 select
     c.node,
     c.record_key,
     c.kind,
     c.source,
     c.content,
-    coalesce(c.root, i.key) as crm,
+    coalesce(c.root, i.crm_id) as crm,
     f.name as first_name,
     split_part(f.name, ' ', 1) as given,
     l.name as last_name,
@@ -17,11 +17,11 @@ select
     p.place as postcode,
     t.place as city
 from changed c
-left join ids_of i on i.kind = 'crm_id' and i.value = c.crm_id
+left join ids_of i on i.node = c.node
 left join names_of f on f.value = c.first_name
 left join names_of l on l.value = c.last_name
 left join dates_of d on d.value = c.birth_date
-left join mails_of m on m.value = c.email
+left join emails_of m on m.node = c.node
 left join places_of a on a.value = c.address
 left join places_of p on p.value = c.postcode
 left join places_of t on t.value = c.city

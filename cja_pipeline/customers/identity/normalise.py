@@ -66,9 +66,9 @@ class Normaliser:
         self._dots, self._plus = set(rules.email.ignore_dots), set(rules.email.ignore_plus)
         self._junk_names = {fold(value) for value in rules.names.junk}
         self._titles = set(rules.names.titles)
-        self._home, self._own_numbers = rules.phone.default_region, set(rules.phone.own_numbers)
+        self._home, self.own_numbers = rules.phone.default_region, set(rules.phone.own_numbers)
         # few domains have most of the addresses
-        self._domain = lru_cache(DOMAINS_KEPT)(self._new_domain)
+        self.domain = lru_cache(DOMAINS_KEPT)(self._domain)
 
     def identifier(self, value: Any) -> str | None:
         """An opaque id as text; None for placeholders, runs of zeros, and anything longer than 200."""
@@ -83,7 +83,7 @@ class Normaliser:
         if found is None or found.count("@") != 1:
             return None
         local, _, said = found.casefold().removeprefix("mailto:").partition("@")
-        domain = self._domain(said)
+        domain = self.domain(said)
         if domain is None or not _LOCAL.fullmatch(local):
             return None
         bare = local.partition("+")[0]
@@ -96,7 +96,7 @@ class Normaliser:
         mail = f"{local}@{domain}"
         return mail if local and mail not in self._junk_mails else None
 
-    def _new_domain(self, said: str) -> str | None:
+    def _domain(self, said: str) -> str | None:
         """The domain of mailboxes that was meant, or None if there is none, or nobody's own."""
         rules = self.rules.email
         name, _, ending = said.rstrip(".").rpartition(".")
@@ -121,21 +121,22 @@ class Normaliser:
         found = text(value)
         if found is None:
             return None
-        said = country_and_number(found, self._region(region))
+        said = country_and_number(found, self.region(region))
         if said is None:
             return None
         code, national = said
         number = f"+{code}{national}"
         digits = national.lstrip("0")
-        is_junk = digits in self._junk_digits or number in self._own_numbers
+        is_junk = digits in self.junk_digits or number in self.own_numbers
         return None if is_junk or len(set(digits)) <= 2 else number
 
-    def _region(self, said: Any) -> str:
+    def region(self, said: Any) -> str:
+        """The country whose numbers are meant where a number does not say it: the shop's own by default."""
         place = (text(said) or "").upper() if said is not None else ""
         return place if len(place) == 2 else self._home
 
     @cached_property
-    def _junk_digits(self) -> set[str]:
+    def junk_digits(self) -> set[str]:
         return {value.lstrip("0") for value in self.rules.phone.junk_digits}
 
     @cached_property

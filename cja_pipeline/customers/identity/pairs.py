@@ -6,7 +6,7 @@ import datetime as dt
 from typing import TYPE_CHECKING
 
 from cja_pipeline.customers.config import Identity
-from cja_pipeline.customers.identity.scored.linkage import arrow, linkage_rows, prepare
+from cja_pipeline.customers.identity.scored.linkage import prepare
 from cja_pipeline.customers.identity.scored.model import Model
 from cja_pipeline.customers.identity.scored.score import score
 from cja_pipeline.warehouse import Warehouse
@@ -14,7 +14,6 @@ from cja_pipeline.warehouse import Warehouse
 if TYPE_CHECKING:
     import pandas as pd
 
-AT_ONCE = 600_000  # pairs scored at a time: bounds memory
 PAIRS = "customers.identity_pairs"
 
 
@@ -23,8 +22,8 @@ def positive(rules: Identity) -> str:
     return f"(rule <> 'score' OR (veto IS NULL AND weight >= {rules.scoring.threshold_bits!r}))"
 
 
-def renew(wh: Warehouse, rules: Identity, model: Model, moment: dt.datetime) -> None:
-    """Replace the pairs of all records in `touched` by those in `sure` and `candidates`.
+def renew(wh: Warehouse, rules: Identity, model: Model, moment: dt.datetime, *, whole: bool) -> None:
+    """Replace the pairs of all records in `touched` (all records, if `whole`) by `sure` and `candidates`.
 
     Leaves the temporary table `seeds` (node): records whose group may have changed.
     """
@@ -43,14 +42,12 @@ def renew(wh: Warehouse, rules: Identity, model: Model, moment: dt.datetime) -> 
         " LEFT JOIN pairs_before b ON b.node = n.node AND b.other = n.other AND b.rule = n.rule",
         [moment],
     )
-    wh.execute(
-        "CREATE OR REPLACE TEMP TABLE seeds AS SELECT node FROM touched"
-        + "".join(
-            f" UNION SELECT {end} FROM {table} WHERE {speaks} AND {gone}"
-            for table in ("pairs_before", PAIRS)
-            for end in ("node", "other")
-        )
+    others = "".join(
+        f" UNION SELECT {end} FROM {table} WHERE {speaks} AND {gone}"
+        for table in ("pairs_before", PAIRS)
+        for end in ("node", "other")
     )
+    wh.execute(f"CREATE OR REPLACE TEMP TABLE seeds AS SELECT node FROM touched{'' if whole else others}")
     for table in ("pairs_before", "scored", "candidates", "sure"):
         wh.execute(f"DROP TABLE {table}")
 
@@ -68,23 +65,9 @@ def weights(wh: Warehouse, rules: Identity, model: Model, pairs: pd.DataFrame) -
 
 def _score(wh: Warehouse, rules: Identity, model: Model) -> None:
     """Weigh the pairs in the temporary table `candidates`; leaves `scored`."""
-    wh.execute(
-        "CREATE OR REPLACE TEMP TABLE scored (node BIGINT, other BIGINT, weight DOUBLE, is_personal BOOLEAN)"
-    )
-    ends = "SELECT node FROM {0} UNION SELECT other FROM {0}"
-    wh.execute(f"CREATE OR REPLACE TEMP TABLE part_nodes AS {ends.format('candidates')}")
-    prepare(wh, rules, "part_nodes")
-    parts = -(-int(wh.scalar("SELECT count(*) FROM candidates")) // AT_ONCE)
-    for part in range(parts):
-        mine = f"SELECT node, other FROM candidates WHERE hash(node) % {parts} = {part}"
-        wh.execute(f"CREATE OR REPLACE TEMP TABLE part_pairs AS {mine}")
-        wh.execute(f"CREATE OR REPLACE TEMP TABLE part_nodes AS {ends.format('part_pairs')}")
-        records = linkage_rows(wh, "part_nodes")
-        weighed = score(records, arrow(wh, "SELECT * FROM part_pairs"), model)
-        wh.connection.register("weighed", weighed)
-        try:
-            wh.execute("INSERT INTO scored SELECT node, other, round(weight, 6), is_personal FROM weighed")
-        finally:
-            wh.connection.unregister("weighed")
-    for table in ("part_pairs", "part_nodes", "key_lists"):
-        wh.execute(f"DROP TABLE IF EXISTS {table}")
+    ends = "SELECT node FROM candidates UNION SELECT other FROM candidates"
+    wh.execute(f"CREATE OR REPLACE TEMP TABLE compared AS {ends}")
+    prepare(wh, rules, "compared", model.frequencies)
+    score(wh, model, "candidates")
+    for table in ("compared", "linkage_rows"):
+        wh.execute(f"DROP TABLE {table}")

@@ -6,8 +6,9 @@ import math
 from pathlib import Path
 
 from cja_pipeline.customers import config
+from cja_pipeline.customers.identity.exchange import arrow
 from cja_pipeline.customers.identity.links import Row
-from cja_pipeline.customers.identity.scored.linkage import arrow, linkage_rows, prepare
+from cja_pipeline.customers.identity.scored.linkage import prepare
 from cja_pipeline.customers.identity.scored.model import current
 from cja_pipeline.customers.identity.scored.score import NAMES, score
 from cja_pipeline.warehouse import Warehouse
@@ -33,10 +34,14 @@ def parts_of(wh: Warehouse, record: str, other: str, models: Path | None) -> lis
         "CREATE OR REPLACE TEMP TABLE explained AS SELECT unnest(?::BIGINT[]) AS node",
         [[n for (n,) in nodes]],
     )
-    prepare(wh, rules, "explained")
-    rows = linkage_rows(wh, "explained")
-    pair = arrow(wh, "SELECT min(node) AS node, max(node) AS other FROM explained")
-    weighed = score(rows, pair, model, parts=True).to_pylist()[0]
+    prepare(wh, rules, "explained", model.frequencies)
+    wh.execute(
+        "CREATE OR REPLACE TEMP TABLE explained_pair AS"
+        " SELECT min(node) AS node, max(node) AS other FROM explained"
+    )
+    score(wh, model, "explained_pair", parts=True)
+    weighed = arrow(wh, "SELECT * FROM scored").to_pylist()[0]
+    rows = arrow(wh, "SELECT * FROM linkage_rows")
     present = {name: rows[name].to_pylist() for name in rows.column_names}
     start = math.log2(model.match_rate / (1 - model.match_rate))
     found = [_row("any two records", "", start)]

@@ -11,15 +11,16 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-_BETWEEN = re.compile(r"[ ()/.\-]+")
-_PLAIN = re.compile(r"(?:\+|00?)([1-9][0-9]{4,14})")
+BETWEEN = re.compile(r"[ ()/.\-]+")
+PLAIN = re.compile(r"(?:\+|00?)([1-9][0-9]{4,14})")
 ABROAD = "00"  # how most countries begin a number abroad; others ask the library
 
 
 @dataclass(frozen=True)
-class _Plan:
+class Plan:
     """How the numbers of one country look. prefix: dialled before a number within the country."""
 
+    region: str
     code: str
     prefix: str
     lengths: frozenset[int]
@@ -33,17 +34,17 @@ def country_and_number(value: str, region: str) -> tuple[str, str] | None:
     Args:
         region: two capital letters; reads numbers without a country code.
     """
-    compact = _BETWEEN.sub("", value)
-    plain = _PLAIN.fullmatch(compact)
+    compact = BETWEEN.sub("", value)
+    plain = PLAIN.fullmatch(compact)
     return (_by_table(compact, plain[1], region) if plain else None) or _by_library(value, region)
 
 
 def _by_table(compact: str, digits: str, region: str) -> tuple[str, str] | None:
-    plan, number = _plan(region), digits
+    plan, number = plan_of(region), digits
     if compact[0] != "+" and (plan is None or plan.abroad != ABROAD):
         return None
     if compact.startswith(("+", ABROAD)):
-        plan = _plan_of_start(digits[:3])
+        plan = plan_of_start(digits[:3])
         number = digits[len(plan.code) :] if plan else ""
     elif plan is None or plan.prefix != "0":
         return None
@@ -65,20 +66,20 @@ def _by_library(value: str, region: str) -> tuple[str, str] | None:
 
 
 @cache
-def _plan_of_start(digits: str) -> _Plan | None:
+def plan_of_start(digits: str) -> Plan | None:
     """The plan of the country whose code an international number begins with."""
     from phonenumbers import COUNTRY_CODE_TO_REGION_CODE
 
     for size in (1, 2, 3):
         regions = COUNTRY_CODE_TO_REGION_CODE.get(int(digits[:size]))
-        plan = _plan(regions[0]) if regions else None
+        plan = plan_of(regions[0]) if regions else None
         if plan is not None:
             return plan
     return None
 
 
 @cache
-def _plan(region: str) -> _Plan | None:
+def plan_of(region: str) -> Plan | None:
     """None for countries whose numbers change by further rules than a prefix."""
     from phonenumbers import PhoneMetadata
 
@@ -91,4 +92,4 @@ def _plan(region: str) -> _Plan | None:
     pattern = re.compile(numbers.national_number_pattern)
     lengths = frozenset(numbers.possible_length)
     code, prefix = str(found.country_code), found.national_prefix or ""
-    return _Plan(code, prefix, lengths, pattern, found.international_prefix)
+    return Plan(region, code, prefix, lengths, pattern, found.international_prefix)

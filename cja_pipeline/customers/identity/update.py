@@ -58,13 +58,13 @@ def update(
     with wh.transaction():
         whole = _forget_if_outdated(wh, rules, keyring, model)
         moved = intake.read(select)
-        intake.write()
-        judge(wh, rules, book)
-        candidates.find(wh, rules, book, model.blocks, model.clean_names)
-        renew(wh, rules, model, moment)
+        intake.write(whole=whole)
+        judge(wh, rules, book, whole=whole)
+        candidates.find(wh, rules, book, model.blocks, vetoes=model.clean_names, whole=whole)
+        renew(wh, rules, model, moment, whole=whole)
         apply(wh, unlinked)
         wh.execute("INSERT INTO seeds SELECT node FROM unlinked_moved")
-        regroup(wh, rules, model, book)
+        regroup(wh, rules, model, book, whole=whole)
         return Update(moved, _count(wh, "touched"), _count(wh, "reached"), whole)
 
 
@@ -96,6 +96,6 @@ def learn(wh: Warehouse, select: str, rules: Identity, keyring: Keyring) -> Mode
     """Learn a model from the records that `select` gives, in a warehouse that holds no identity yet."""
     intake = Intake(wh, rules, keyring, frozenset())
     intake.read(select)
-    intake.write()
-    judge(wh, rules, NameBook(rules.names, first_names(wh)))
+    intake.write(whole=True)
+    judge(wh, rules, NameBook(rules.names, first_names(wh)), whole=True)
     return train(wh, rules)

@@ -16,32 +16,41 @@ from cja_pipeline.customers.identity.names import Name, NameBook
 from cja_pipeline.warehouse import Warehouse
 
 
-def judge(wh: Warehouse, rules: Identity, book: NameBook) -> None:
+def judge(wh: Warehouse, rules: Identity, book: NameBook, *, whole: bool) -> None:
     """Judge again the values in `keys_moved`, and let every record that this concerns move too.
 
-    Reads the temporary tables `keys_moved` (key) and `moved` (node); leaves `touched` (node): records
-    whose candidate pairs must be found again.
+    Reads the temporary tables `keys_moved` (key; all of them if `whole`) and `moved` (node); leaves `touched`
+    (node): records whose candidate pairs must be found again.
     """
     import pyarrow as pa
 
     wh.ensure("customers.identity_values")
+    only = "" if whole else "SEMI JOIN keys_moved USING (key)"
     wh.execute(
         "CREATE OR REPLACE TEMP TABLE several AS SELECT key, any_value(kind) AS kind, count(*) AS records"
-        " FROM customers.identity_carriers SEMI JOIN keys_moved USING (key) GROUP BY key HAVING count(*) > 1"
+        f" FROM customers.identity_carriers {only} GROUP BY key HAVING count(*) > 1"
     )
+    # most values are of records that say the same: people are counted only where they differ
+    named = "CASE WHEN r.given IS NOT NULL THEN hash(r.given) END"
     wh.execute(
-        "CREATE OR REPLACE TEMP TABLE seen AS SELECT s.kind, key, s.records, count(DISTINCT r.crm) AS crms,"
-        " count(DISTINCT r.given) AS names FROM customers.identity_carriers c JOIN several s USING (key)"
-        " JOIN customers.identity_records r USING (node) GROUP BY s.kind, key, s.records"
+        "CREATE OR REPLACE TEMP TABLE differing AS SELECT key, count(DISTINCT r.crm) AS crms,"
+        " count(DISTINCT r.given) AS names,"
+        " list(DISTINCT [r.given, r.last_name]) FILTER (r.given IS NOT NULL) AS told"
+        " FROM customers.identity_carriers c SEMI JOIN ("
+        " SELECT key FROM customers.identity_carriers c JOIN several s USING (key)"
+        " JOIN customers.identity_records r USING (node) GROUP BY key"
+        f" HAVING min(r.crm) <> max(r.crm) OR min({named}) <> max({named})) d USING (key)"
+        " JOIN customers.identity_records r USING (node) GROUP BY key"
     )
-    named = wh.sql(
-        "SELECT CAST(key AS VARCHAR), list(DISTINCT [r.given, r.last_name])"
-        " FROM customers.identity_carriers c JOIN seen s USING (key)"
-        " JOIN customers.identity_records r USING (node)"
-        # what a crowd carries joins nobody, whoever they are: its names need not be compared with each other
-        f" WHERE s.names > 1 AND s.records <= {rules.most_records} AND r.given IS NOT NULL GROUP BY key"
-    ).fetchall()
-    told = [(key, *name_groups([tuple(name) for name in names], book)) for key, names in named]
+    crowded = f"records > {rules.most_records}"
+    told = [
+        (key, *name_groups([tuple(name) for name in names], book))
+        for key, names in wh.sql(
+            "SELECT CAST(key AS VARCHAR), told FROM differing JOIN several USING (key)"
+            # what a crowd carries joins nobody, whoever they are: its names need not be compared
+            f" WHERE names > 1 AND NOT {crowded}"
+        ).fetchall()
+    ]
     names_of = ("named", "groups", "conflict")
     types = (pa.string(), pa.int64(), pa.bool_())
     parts: list[Sequence[Any]] = list(zip(*told, strict=True)) if told else [() for _ in names_of]
@@ -52,22 +61,27 @@ def judge(wh: Warehouse, rules: Identity, book: NameBook) -> None:
         wh.execute(
             "CREATE OR REPLACE TEMP TABLE judged AS SELECT kind, key, records, people, shared,"
             f" people <= CASE kind {allowed} END AND records <= {rules.most_records} AS used FROM ("
-            " SELECT kind, key, records, greatest(coalesce(t.groups, names), crms, 1) AS people,"
-            f" coalesce(t.conflict, crms > 1 AND names = 0 OR records > {rules.most_records}) AS shared"
-            " FROM seen LEFT JOIN names_told t ON CAST(t.named AS UUID) = key)"
+            " SELECT kind, key, records,"
+            " greatest(coalesce(t.groups, d.names, 1), coalesce(d.crms, 1), 1) AS people,"
+            f" coalesce(t.conflict, d.crms > 1 AND d.names = 0, false) OR {crowded} AS shared"
+            " FROM several LEFT JOIN differing d USING (key)"
+            " LEFT JOIN names_told t ON CAST(t.named AS UUID) = key)"
         )
     finally:
         wh.connection.unregister("names_told")
-    verified = ", ".join(f"'{kind}'" for kind, rule in rules.identifiers.items() if rule.verified) or "''"
-    # a verdict that changed concerns everybody with the value; records of one verified key are one star
-    wh.execute(
-        "CREATE OR REPLACE TEMP TABLE touched AS SELECT node FROM moved UNION SELECT c.node"
-        " FROM customers.identity_carriers c JOIN keys_moved k USING (key)"
-        " LEFT JOIN judged n USING (key) LEFT JOIN customers.identity_values o USING (key)"
-        f" WHERE c.kind IN ({verified}) OR coalesce(n.used, true) <> coalesce(o.used, true)"
-        " OR coalesce(n.shared, false) <> coalesce(o.shared, false)"
-    )
-    wh.execute("DELETE FROM customers.identity_values WHERE key IN (SELECT key FROM keys_moved)")
+    if whole:
+        wh.execute("CREATE OR REPLACE TEMP TABLE touched AS SELECT node FROM moved")
+    else:
+        verified = ", ".join(f"'{kind}'" for kind, rule in rules.identifiers.items() if rule.verified) or "''"
+        # a verdict that changed concerns everybody with the value; records of one verified key are one star
+        wh.execute(
+            "CREATE OR REPLACE TEMP TABLE touched AS SELECT node FROM moved UNION SELECT c.node"
+            " FROM customers.identity_carriers c JOIN keys_moved k USING (key)"
+            " LEFT JOIN judged n USING (key) LEFT JOIN customers.identity_values o USING (key)"
+            f" WHERE c.kind IN ({verified}) OR coalesce(n.used, true) <> coalesce(o.used, true)"
+            " OR coalesce(n.shared, false) <> coalesce(o.shared, false)"
+        )
+        wh.execute("DELETE FROM customers.identity_values WHERE key IN (SELECT key FROM keys_moved)")
     wh.execute("INSERT INTO customers.identity_values SELECT * FROM judged")
 
 
@@ -85,15 +99,18 @@ def name_groups(names: list[Name], book: NameBook) -> tuple[int, bool]:
     return len(set(group.values())), shared
 
 
-# the identifiers that a record may be joined by; {nodes} restricts the carriers
+# the identifiers that a record may be joined by; few are not, so these are looked for
 USABLE = """
 SELECT c.node, c.kind, c.key
 FROM customers.identity_carriers c
 {restrict}
-JOIN customers.identity_records r ON r.node = c.node
-LEFT JOIN customers.identity_values v ON v.key = c.key
-WHERE coalesce(v.used, true)
-    AND (c.kind IN ({verified}) OR r.given IS NOT NULL OR NOT coalesce(v.shared, false))
+ANTI JOIN (
+    SELECT b.node, b.key
+    FROM customers.identity_carriers b
+    JOIN (SELECT key, used FROM customers.identity_values WHERE shared OR NOT used) v ON v.key = b.key
+    JOIN customers.identity_records r ON r.node = b.node
+    WHERE NOT v.used OR (b.kind NOT IN ({verified}) AND r.given IS NULL)
+) barred ON barred.node = c.node AND barred.key = c.key
 """
 
 

@@ -75,7 +75,7 @@ def _by_chance(wh: Warehouse, book: NameBook) -> float:
     """How often two records taken at random have conflicting first names."""
     rows = wh.sql(
         "SELECT given, last_name FROM customers.identity_records WHERE given IS NOT NULL"
-        f" ORDER BY md5_number_lower(record_key), node LIMIT {2 * RANDOM_PAIRS}"
+        f" ORDER BY md5_number(record_key) >> 64, node LIMIT {2 * RANDOM_PAIRS}"
     ).fetchall()
     half = len(rows) // 2
     if not half:

@@ -7,12 +7,13 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from cja_pipeline.customers.config import Identity
+from cja_pipeline.customers.identity.exchange import arrow
 from cja_pipeline.customers.identity.names import NameBook
 from cja_pipeline.customers.identity.scored.blocks import affordable_blocks
 from cja_pipeline.customers.identity.scored.compare import comparisons
 from cja_pipeline.customers.identity.scored.engine import linker, quiet
 from cja_pipeline.customers.identity.scored.learn import Levels, expected_matches, non_null_levels, posterior
-from cja_pipeline.customers.identity.scored.linkage import LISTS, linkage_rows, prepare
+from cja_pipeline.customers.identity.scored.linkage import LISTS, prepare
 from cja_pipeline.customers.identity.scored.model import Model
 from cja_pipeline.customers.identity.scored.precision import measure_precision
 from cja_pipeline.warehouse import Warehouse
@@ -88,7 +89,8 @@ def train(wh: Warehouse, rules: Identity, known_dates: Iterable[str] = ()) -> Mo
         f" WHERE hash(node) % {max(part, 1)} = 0"
     )
     prepare(wh, rules, "taught")
-    records = linkage_rows(wh, "taught")
+    records = arrow(wh, "SELECT * FROM linkage_rows")
+    wh.execute("DROP TABLE linkage_rows")
     filled = {
         name: 1 - records[name].null_count / max(len(records), 1)
         for name in records.column_names

@@ -48,9 +48,9 @@ def find_people(
     intake = Intake(wh, rules, keyring, frozenset())
     tell("reading names and identifiers")
     intake.read(f"SELECT {', '.join(RECORD_COLUMNS)} FROM compared_records")
-    intake.write()
+    intake.write(whole=True)
     book = NameBook(rules.names, first_names(wh))
-    judge(wh, rules, book)
+    judge(wh, rules, book, whole=True)
     table = linkage_table(wh, rules, given)
     verified = _verified(wh, rules)
     with quiet():
