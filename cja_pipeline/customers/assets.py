@@ -91,17 +91,26 @@ def customer_assets() -> list[dg.AssetsDefinition]:
     @view("media", deps=["identity"])
     def media(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
         """What we showed, sent and spent, per campaign and day."""
-        return _build(context, warehouse, "media")
+        with _books(context, warehouse, "customers.media"):
+            warehouse.build("customers.media")
+        return Report()
 
     @view("touchpoints", deps=["orders", "feedback"])
     def touchpoints(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
         """The one event log: every contact with a customer."""
-        return _build(context, warehouse, "touchpoints")
+        from cja_pipeline.customers.build import build_touchpoints
+
+        with _books(context, warehouse, "customers.touchpoints"):
+            build_touchpoints(warehouse)
+        return Report()
 
     @view("stage_spells", deps=["touchpoints"])
     def stage_spells(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
         """When each customer was in which journey stage."""
-        return _build(context, warehouse, "stage_spells")
+        from cja_pipeline.customers.build import build_stages
+
+        build_stages(warehouse)
+        return Report()
 
     @view("customers", "golden_values", "silo_report", deps=["stage_spells"])
     def customers(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
@@ -129,12 +138,6 @@ def customer_assets() -> list[dg.AssetsDefinition]:
         return Report(metadata=build_customer_value(warehouse))
 
     return [identity, sessions, orders, feedback, media, touchpoints, stage_spells, customers, customer_value]
-
-
-def _build(context: dg.AssetExecutionContext, warehouse: Warehouse, name: str) -> Report:
-    with _books(context, warehouse, f"customers.{name}"):
-        warehouse.build(f"customers.{name}")
-    return Report()
 
 
 @contextmanager

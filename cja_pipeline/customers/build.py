@@ -1,4 +1,7 @@
-"""The steps of the customer room in order; each replaces its tables and may run again at any time."""
+"""The steps of the customer room in order; each brings its tables up to date and may run again at any time.
+
+Small tables are made anew every night, the large ones key by key (`inputs`).
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,8 @@ from cja_pipeline.customers.feedback import build_feedback
 from cja_pipeline.customers.golden import write_rules
 from cja_pipeline.customers.identity import resolve_warehouse
 from cja_pipeline.customers.identity.nightly import measure_view
+from cja_pipeline.customers.inputs import STAGE_SPELLS, TOUCHPOINTS, VISITS, WEB_ACTIVITY
+from cja_pipeline.keyed import build_keyed
 from cja_pipeline.warehouse import Warehouse
 
 
@@ -17,7 +22,7 @@ def build_sessions(wh: Warehouse) -> int:
     """Visits and their channels (web_activity, channel_map, sessions) and what has no consent; returns the
     visits."""
     wh.build("customers.consent_spells")
-    wh.build("customers.web_activity")
+    build_keyed(wh, WEB_ACTIVITY)
     wh.build("customers.consent_denied")
     wh.build("customers.consent_excluded")
     build_channel_map(wh)
@@ -25,13 +30,24 @@ def build_sessions(wh: Warehouse) -> int:
         wh.build("customers.orders_excluded")
     # visits can be built without a CRM: nothing is known as a test then
     wh.ensure("customers.orders_excluded")
-    return wh.build("customers.sessions")
+    return build_keyed(wh, VISITS)
 
 
 def build_orders(wh: Warehouse) -> int:
     """Orders that count, and those that do not (orders_excluded); needs the sessions' step."""
     wh.build("customers.orders_excluded")
     return wh.build("customers.orders")
+
+
+def build_touchpoints(wh: Warehouse) -> int:
+    """The one event log, with who brought whom; needs orders and feedback."""
+    wh.build("customers.referrals")
+    return build_keyed(wh, TOUCHPOINTS)
+
+
+def build_stages(wh: Warehouse) -> int:
+    """When each customer was in which stage; needs the touchpoints."""
+    return build_keyed(wh, STAGE_SPELLS)
 
 
 def build_customers(wh: Warehouse) -> dict[str, float]:
@@ -57,7 +73,7 @@ def build_all(wh: Warehouse, secret: bytes, as_of: dt.datetime | None = None) ->
     resolve_warehouse(wh, secret)
     wh.build("customers.identity_evidence")
     rows = {"sessions": build_sessions(wh), "orders": build_orders(wh), "feedback": build_feedback(wh)}
-    for name in ("media", "touchpoints", "stage_spells"):
-        rows[name] = wh.build(f"customers.{name}")
+    rows |= {"media": wh.build("customers.media"), "touchpoints": build_touchpoints(wh)}
+    rows["stage_spells"] = build_stages(wh)
     build_customers(wh)
     return rows | {"customers": wh.count("customers.customers")}

@@ -48,7 +48,7 @@ reloads as (
 -- shops that do not measure time in the foreground cannot tell machines by its absence
 measured as (
     select coalesce(max(engagement_ms), 0) > 0 as has_engagement
-    from customers.web_activity
+    from validated.web_events
 ),
 judged as (
     select

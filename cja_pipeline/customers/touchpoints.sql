@@ -70,25 +70,12 @@ said as (
 ),
 referrals as (
     select
-        concat('referral:', f.customer_id, ':', cast(row_number() over (
-            partition by f.customer_id order by friend.created_at, friend.contact_id
-        ) as varchar)), l.customer_id, friend.created_at, r.touchpoint_type,
-        r.channel, cast(null as varchar), cast(null as varchar), cast(null as varchar), cast(null as varchar),
+        concat('referral:', f.referral_id), f.customer_id, f.occurred_at, r.touchpoint_type, r.channel,
+        cast(null as varchar), cast(null as varchar), cast(null as varchar), cast(null as varchar),
         cast(null as varchar), cast(null as decimal(18, 2)), cast(null as varchar), cast(null as double),
         cast(null as double), false
-    from validated.contacts_current friend
-    join (
-        select referral_code, min(contact_id) as contact_id
-        from validated.contacts_current
-        where referral_code is not null
-        group by referral_code
-    ) owner on owner.referral_code = friend.referred_by_code and owner.contact_id <> friend.contact_id
-    join customers.identity_links l
-        on l.kind = 'contact' and l.record_key = concat('contact:', owner.contact_id)
-    join customers.identity_links f
-        on f.kind = 'contact' and f.record_key = concat('contact:', friend.contact_id)
+    from customers.referrals f
     join config.touchpoint_rules r on r.source = 'crm' and r.event = 'referral'
-    where friend.created_at is not null
 ),
 everything as materialized (
     select * from web_steps

@@ -41,6 +41,7 @@ parts as materialized (
         r.event_id,
         r.visitor_id,
         r.login_id,
+        r.occurred_at,
         r.event_number,
         r.run_at,
         cast(floor(
@@ -78,7 +79,8 @@ visits as (
     from parts s
     group by s.visitor_id, s.run_at, s.part
 ),
-owned as (
+-- materialized: else a visit's id would be made again for each of its events
+owned as materialized (
     select
         s.visitor_id,
         s.run_at,
@@ -96,16 +98,49 @@ owned as (
     join customers.visitor_map v on v.visitor_id = s.visitor_id
     left join login_ranks g
         on g.visitor_id = s.visitor_id and g.run_at = s.run_at and g.part = s.part and g.place = 1
+),
+-- few customers ever withdraw consent: only what was done in their visits is compared with the times
+withdrawn as materialized (
+    select
+        o.visitor_id,
+        o.run_at,
+        o.part,
+        w.from_at,
+        w.until_at
+    from owned o
+    join customers.consent_spells w
+        on w.customer_id = o.customer_id and w.purpose = 'analytics' and not w.granted
+),
+refused as (
+    select distinct s.event_id
+    from withdrawn w
+    join parts s on s.visitor_id = w.visitor_id and s.run_at = w.run_at and s.part = w.part
+    where s.occurred_at >= w.from_at and s.occurred_at < w.until_at
+),
+-- materialized: else the widest rows would be the side of the join that is kept in memory
+acts as materialized (
+    select
+        s.event_id,
+        s.event_number,
+        o.session_id,
+        o.customer_id,
+        o.visitor_key,
+        o.visitor_rule,
+        o.is_first_visit
+    from parts s
+    join owned o on o.visitor_id = s.visitor_id and o.run_at = s.run_at and o.part = s.part
+    left join refused x on x.event_id = s.event_id
+    where x.event_id is null
 )
 select
     e.event_id,
-    o.session_id,
-    o.customer_id,
-    o.visitor_key,
-    o.visitor_rule,
-    o.is_first_visit,
+    a.session_id,
+    a.customer_id,
+    a.visitor_key,
+    a.visitor_rule,
+    a.is_first_visit,
     e.occurred_at,
-    s.event_number,
+    a.event_number,
     e.event_name,
     e.page_path,
     e.page_type,
@@ -137,13 +172,6 @@ select
     e.error_message,
     e.experiment,
     e.variant
-from parts s
-join owned o on o.visitor_id = s.visitor_id and o.run_at = s.run_at and o.part = s.part
-join validated.web_events e on e.event_id = s.event_id
+from acts a
+join validated.web_events e on e.event_id = a.event_id
 where coalesce(e.consent_analytics, true)
-    and not exists (
-        select 1
-        from customers.consent_spells w
-        where w.customer_id = o.customer_id and w.purpose = 'analytics' and not w.granted
-            and e.occurred_at >= w.from_at and e.occurred_at < w.until_at
-    )
