@@ -55,7 +55,8 @@ def build_anomalies(wh: Warehouse) -> dict[str, int]:
 DAILY = """
     SELECT v.kpi_id, v.stage, v.period_start AS day, v.dimension, v.dimension_value,
         CASE WHEN v.is_complete AND v.is_mature THEN v.value END AS value, v.numerator, v.denominator, v.n,
-        v.ci_method, (v.ci_high - v.ci_low) / 3.92 AS error, c.label, c.format, c.better, c.owner
+        CAST(v.ci_method LIKE 'wilson%' AS DOUBLE) AS is_share, (v.ci_high - v.ci_low) / 3.92 AS error,
+        c.label, c.format, c.better, c.owner
     FROM kpis.kpi_values AS v
     JOIN kpis.kpi_catalogue AS c ON c.kpi_id = v.kpi_id
     WHERE v.grain = 'day' AND list_contains($slices, v.dimension) AND c.kind <> 'model'
@@ -111,8 +112,7 @@ def _findings(series: pd.DataFrame, config: Anomalies) -> list[dict[str, object]
 
 def _is_share(series: pd.DataFrame) -> bool:
     """A proportion of people, visits or messages (not of money)."""
-    methods = series["ci_method"].dropna()
-    return bool(len(methods)) and bool(methods.str.startswith("wilson").all())
+    return bool(series["is_share"].min() == 1)  # of days with an interval
 
 
 def _size(series: pd.DataFrame) -> float:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from cja_pipeline.kpis.blocks import blank, concat, take
 from cja_pipeline.kpis.kpi_entry import Kpi
 from cja_pipeline.kpis.kpi_sources import Source
-from cja_pipeline.kpis.periods import Calendar, bounds
+from cja_pipeline.kpis.periods import Calendar
 
 if TYPE_CHECKING:
     from cja_pipeline.kpis.blocks import Block
@@ -83,28 +83,27 @@ class Coverage:
         return Judgement(end, complete, mature, reason)
 
 
-def finish(kpi: Kpi, grains: Iterable[str], rows: Block, calendar: Calendar, coverage: Coverage) -> Block:
-    """Give every period a row for the whole, flag it, and take values away where it cannot have one."""
+def finish(kpi: Kpi, rows: Block, verdicts: Mapping[str, Mapping[dt.date, Judgement]]) -> Block:
+    """Give every period a row for the whole, flag it, and take values away where it cannot have one.
+
+    Args:
+        verdicts: by grain, the periods that are to have rows, and what can be said about each.
+    """
     import numpy as np
 
     found = []
-    for grain in grains:
+    for grain, judged in verdicts.items():
         part = take(rows, rows["grain"] == grain)
-        whole = part["period_start"][part["dimension"] == "all"]
-        missing = np.setdiff1d(
-            np.array([start for start, _ in calendar.periods(grain)], dtype="datetime64[D]"), whole
-        )
+        starts = np.array(list(judged), dtype="datetime64[D]")
+        missing = np.setdiff1d(starts, part["period_start"][part["dimension"] == "all"])
         added = blank(grain, missing)
         added["null_reason"][:] = kpi.when_empty
         part = concat([part, added])
-        starts, place = np.unique(part["period_start"], return_inverse=True)
-        verdicts = [
-            coverage.judge(*bounds(grain, start, calendar.as_of), calendar.as_of) for start in starts.tolist()
-        ]
-        part["period_end"] = np.array([v.end for v in verdicts], dtype="datetime64[D]")[place]
-        part["is_complete"] = np.array([v.complete for v in verdicts], dtype=bool)[place]
-        part["is_mature"] = np.array([v.mature for v in verdicts], dtype=bool)[place]
-        reason = np.array([v.reason for v in verdicts], dtype=object)[place]
+        place = np.searchsorted(starts, part["period_start"])
+        ends, *flags, reasons = zip(*judged.values(), strict=True) if judged else ((), (), (), ())
+        part["period_end"] = np.array(ends, dtype="datetime64[D]")[place]
+        part["is_complete"], part["is_mature"] = (np.array(flag, dtype=bool)[place] for flag in flags)
+        reason = np.array(reasons, dtype=object)[place]
         forced = reason != None  # noqa: E711 - elementwise
         part["null_reason"] = np.where(forced, reason, part["null_reason"])
         part["ci_method"][forced] = None

@@ -79,7 +79,7 @@ def read_touches(wh: Warehouse) -> Touches:
     import numpy as np
     import pandas as pd
 
-    wh.execute(f"CREATE OR REPLACE TEMP TABLE credit_touches AS {model_text('credit_touches')}")
+    wh.stage("credit_touches", model_text("credit_touches"))
     bought = wh.df("SELECT * FROM credit_touches WHERE ordered ORDER BY path, position")
     # chr(31) separates: no channel name holds it
     lost = wh.df(

@@ -36,7 +36,7 @@ def build_experiments(wh: Warehouse) -> dict[str, int]:
     config = ensure_journeys(wh).experiments
     for table in ("customers.web_activity", "customers.touchpoints", "customers.orders"):
         wh.ensure(table)
-    groups = wh.df(model_text("experiments"), {"outcome_days": config.outcome_days})
+    groups = wh.model(model_text("experiments"), {"outcome_days": config.outcome_days})
     now, currency = wh.sql("SELECT observed_until, currency FROM config.journey_params").fetchall()[0]
     rows = [
         row

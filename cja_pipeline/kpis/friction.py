@@ -37,7 +37,7 @@ def build_friction(wh: Warehouse) -> int:
     config = ensure_journeys(wh)
     settings, steps = config.friction, len(config.steps)
     wh.ensure("customers.web_activity")  # browsers and pages are optional: a shop may have visits only
-    wh.execute(f"CREATE OR REPLACE TEMP TABLE visit_steps AS {model_text('visit_steps')}")
+    wh.stage("visit_steps", model_text("visit_steps"))
     rows: list[Row] = []
     last = wh.scalar("SELECT max(day) FROM visit_steps")
     if last is not None:

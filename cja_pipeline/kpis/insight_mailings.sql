@@ -32,11 +32,19 @@ left_list AS (
     WHERE touchpoint_type = 'email_unsubscribed'
     GROUP BY customer_id
 ),
+turns AS (
+    SELECT customer_id, day, lead(day) OVER (PARTITION BY customer_id ORDER BY day) AS following
+    FROM (SELECT DISTINCT customer_id, day FROM bulk) AS mailed
+),
 listed AS (
-    -- on the list: got a mailing in the two feature windows before this one, and has not left since
-    SELECT DISTINCT u.campaign, u.day, u.sent_at, b.customer_id
+    -- on the list: the last mailing before this one came in the two feature windows before it, and the customer
+    -- has not left since
+    SELECT u.campaign, u.day, u.sent_at, b.customer_id
     FROM usable AS u
-    INNER JOIN bulk AS b ON b.day < u.day AND b.day >= u.day - 2 * CAST($feature_days AS INTEGER)
+    INNER JOIN turns AS b
+        ON b.day < u.day
+        AND (b.following IS NULL OR b.following >= u.day)
+        AND b.day >= u.day - 2 * CAST($feature_days AS INTEGER)
     LEFT JOIN left_list AS l ON l.customer_id = b.customer_id
     WHERE l.left_at IS NULL OR l.left_at >= u.sent_at
 ),
@@ -54,6 +62,7 @@ people AS (
         ON t.customer_id = p.customer_id
         AND t.business_date >= p.day - CAST($feature_days AS INTEGER)
         AND t.business_date < p.day + CAST($outcome_days AS INTEGER)
+        AND t.touchpoint_type IN ('visit', 'add_to_cart', 'purchase', 'store_order', 'phone_order', 'other_order')
     GROUP BY p.campaign, p.day, p.customer_id
 ),
 judged AS (

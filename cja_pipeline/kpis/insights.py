@@ -50,8 +50,8 @@ def _associations(wh: Warehouse, config: Insights) -> list[dict[str, Any]]:
 
     wh.ensure("customers.identity_links")  # without any, everybody counts as unknown
     windows = {"feature_days": config.feature_days, "outcome_days": config.outcome_days}
-    counts = wh.df(model_text("insight_features"), windows)
-    mailings = wh.df(model_text("insight_mailings"), windows | {"min_exposed": config.min_exposed})
+    counts = wh.model(model_text("insight_features"), windows)
+    mailings = wh.model(model_text("insight_mailings"), windows | {"min_exposed": config.min_exposed})
     departments = dict(wh.sql("SELECT touchpoint_type, department FROM config.touchpoint_rules").fetchall())
     rows = []
     for part, moments in ((counts, "moments"), (mailings, "mailings")):

@@ -132,7 +132,7 @@ def build_paths(wh: Warehouse) -> dict[str, int]:
 
     config = ensure_journeys(wh)
     paths = wh.build("kpis.paths")
-    moves = wh.df(model_text("transitions"))
+    moves = wh.model(model_text("transitions"))
     share = ratio_from_moments(
         *(moves[column] for column in ("clusters", "n", "sum_d", "sum_nn", "sum_dd", "sum_nd"))
     )
@@ -159,7 +159,7 @@ def build_cohorts(wh: Warehouse) -> dict[str, int]:
     from cja_pipeline.kpis.stats import ratio_from_moments, wilson
 
     ensure_journeys(wh)
-    cells = wh.df(model_text("cohorts"))
+    cells = wh.model(model_text("cohorts"))
     currency = wh.scalar("SELECT currency FROM config.journey_params")
     size = cells["customers"].astype(float)
     retention = cells[["cohort_month", "period", "customers", "active"]].assign(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cja_pipeline.config import ConfigError
+from cja_pipeline.keyed import Input, Keyed, build_keyed
 from cja_pipeline.kpis.journey_config import JourneyConfig, journey_config
 from cja_pipeline.warehouse import Warehouse
 
@@ -16,6 +17,14 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 SHARED = ("kpis.journey_keys", "kpis.journey_touches", "kpis.journeys")
+TOUCHES = Keyed(
+    "kpis.journey_touches",
+    "customer_id",
+    [
+        Input(table, "t.customer_id")
+        for table in ("customers.touchpoints", "customers.orders", "kpis.journey_keys")
+    ],
+)
 
 
 def ensure_journeys(wh: Warehouse) -> JourneyConfig:
@@ -39,8 +48,9 @@ def ensure_journeys(wh: Warehouse) -> JourneyConfig:
         return config
     with wh.transaction():
         _write_parameters(wh, config, fingerprint)
-        for table in SHARED:
-            wh.build(table)
+        wh.build("kpis.journey_keys")
+        build_keyed(wh, TOUCHES)
+        wh.build("kpis.journeys")  # whole: an attempt ends by a pause, in which nothing happens
     return config
 
 

@@ -36,34 +36,37 @@ WITH marks AS (
 flow AS (
     SELECT
         *,
-        lag(occurred_at) OVER (PARTITION BY customer_id ORDER BY occurred_at, is_order, touch_id) AS before_at,
-        lag(is_order) OVER (PARTITION BY customer_id ORDER BY occurred_at, is_order, touch_id) AS before_is_order
+        lag(occurred_at) OVER in_time AS before_at,
+        lag(is_order) OVER in_time AS before_is_order,
+        row_number() OVER in_time AS place
     FROM marks
+    WINDOW in_time AS (PARTITION BY customer_id ORDER BY occurred_at, is_order, touch_id)
+),
+begun AS (
+    SELECT
+        f.*,
+        CASE
+            WHEN f.before_at IS NULL OR f.before_is_order = 1 THEN 1
+            WHEN date_diff('second', f.before_at, f.occurred_at) > p.idle_days * 86400 THEN 1
+            ELSE 0
+        END AS begins
+    FROM flow AS f
+    CROSS JOIN config.journey_params AS p
 ),
 numbered AS (
     SELECT
-        f.*,
-        sum(
-            CASE
-                WHEN f.before_at IS NULL OR f.before_is_order = 1 THEN 1
-                WHEN date_diff('second', f.before_at, f.occurred_at) > p.idle_days * 86400 THEN 1
-                ELSE 0
-            END
-        ) OVER (
-            PARTITION BY f.customer_id ORDER BY f.occurred_at, f.is_order, f.touch_id
-            ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
-        ) AS journey_number
-    FROM flow AS f
-    CROSS JOIN config.journey_params AS p
+        *,
+        sum(begins) OVER so_far AS journey_number,
+        max(CASE WHEN begins = 1 THEN place END) OVER so_far AS first_place
+    FROM begun
+    WINDOW so_far AS (PARTITION BY customer_id ORDER BY place ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
 )
 SELECT
     n.touch_id,
     n.customer_id || '#' || CAST(n.journey_number AS VARCHAR) AS journey_id,
     n.customer_id,
     n.occurred_at,
-    row_number() OVER (
-        PARTITION BY n.customer_id, n.journey_number ORDER BY n.occurred_at, n.is_order, n.touch_id
-    ) AS position,
+    n.place - n.first_place + 1 AS position,
     n.item,
     n.touchpoint_type,
     n.channel,

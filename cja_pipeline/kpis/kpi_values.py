@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from cja_pipeline.kpis.blocks import NUMBERS, concat, dense, empty, length, table, with_zeros
+from cja_pipeline.kpis import kept
+from cja_pipeline.kpis.blocks import NUMBERS, concat, dense, length, table, take, with_zeros
 from cja_pipeline.kpis.catalogue import Catalogue, load_catalogue
-from cja_pipeline.kpis.compiler import Plan, Reading, Scan, Scope, plan_readings
-from cja_pipeline.kpis.coverage import Coverage, finish
+from cja_pipeline.kpis.compiler import Reading, Scan, Scope, plan_readings
+from cja_pipeline.kpis.counted import FILLED, Counted, Made, Slices, fingerprint, mixed
+from cja_pipeline.kpis.coverage import Coverage, Judgement, finish
 from cja_pipeline.kpis.describe import describe, headline_numbers
-from cja_pipeline.kpis.estimates import derive, estimate
+from cja_pipeline.kpis.estimates import derive
 from cja_pipeline.kpis.kpi_entry import GRAINS, Kpi
 from cja_pipeline.kpis.kpi_sources import SEGMENT_TABLE, load_sources, load_sources_file
 from cja_pipeline.kpis.objectives import apply_objectives, load_objectives
@@ -24,36 +26,34 @@ from cja_pipeline.kpis.unit_sums import WHOLE, sum_units
 from cja_pipeline.warehouse import Warehouse
 
 if TYPE_CHECKING:
-    from cja_pipeline.kpis.blocks import Block
+    from cja_pipeline.kpis.blocks import Block, Days
+    from cja_pipeline.kpis.counted import Digests
+    from cja_pipeline.kpis.kept import Masks, Place
 
 __all__ = ["build_kpi_values", "headline_numbers", "read_scope"]
-# A slice without any row is a zero for these, and nothing at all for a rate.
-FILLED = ("count", "sum", "distinct")
 
 
 def build_kpi_values(wh: Warehouse) -> int:
-    """Compute all KPIs and replace ``kpis.kpi_values`` and ``kpis.kpi_catalogue``; returns rows of values.
+    """Compute all KPIs for ``kpis.kpi_values`` and ``kpis.kpi_catalogue``; returns rows of values.
 
-    Past numbers that the night before published otherwise go to ``kpis.restatements`` with the reasons.
-    Reads the customer view and ``kpis.customer_value``; a source whose tables are not there yet gives null
-    with the reason ``incomplete``. Same data, same table, to the last digit.
+    Rows of periods that count what they counted the night before stay as they are. Past numbers that the
+    night before published otherwise go to ``kpis.restatements`` with the reasons. Reads the customer view and
+    ``kpis.customer_value``; a source whose tables are not there yet gives null with the reason
+    ``incomplete``. Same data, same table, to the last digit.
     """
-    import pandas as pd
-
     catalogue = load_catalogue()
-    currency = str(wh.scalar("select currency from config.params"))
     scope, calendar = read_scope(wh)
     build = _Build(wh, catalogue, scope, calendar)
     build.sums()
     build.rows()
-    build.rest()
-    values = concat(_labelled(catalogue, kpi, build.parts[kpi.id], currency) for kpi in catalogue)
-    values |= apply_objectives(values, load_objectives(), catalogue)
+    digests = build.digests()
     sources = {name: build.sources[name] for name in build.available}
     with wh.transaction():
-        restate(wh, Tonight(catalogue, sources, build.scope, build.readings, build.whole), values)
+        touched = kept.touched(wh, digests, build.starts)
+        rows = kept.renew(wh, build.values(touched), digests, build.starts, touched)
+        restate(wh, Tonight(catalogue, sources, build.scope, build.readings, build.whole))
         wh.write("kpis.kpi_catalogue", describe(catalogue))
-        return wh.write("kpis.kpi_values", pd.DataFrame(values))
+    return rows
 
 
 def read_scope(wh: Warehouse) -> tuple[Scope, Calendar]:
@@ -75,7 +75,7 @@ class _Build:
     catalogue: Catalogue
     scope: Scope
     calendar: Calendar
-    parts: dict[str, Block] = field(default_factory=dict)
+    counted: dict[Place, Counted] = field(default_factory=dict)
     coverage: dict[str, Coverage] = field(default_factory=dict)
     whole: Whole = field(default_factory=dict)
     readings: list[Reading] = field(default_factory=list)
@@ -91,6 +91,9 @@ class _Build:
         for read in {read for name in self.available for read in self.sources[name].reads}:
             self.wh.ensure(read)
         self.scope = replace(self.scope, held=dict(self._hold()))
+        self.currency = str(self.wh.scalar("select currency from config.params"))
+        self.starts: dict[str, Days] = {grain: self.calendar.numbered(grain)[0] for grain in GRAINS}
+        self.judged: dict[tuple[Coverage, str], tuple[list[Judgement], Digests]] = {}
 
     def _hold(self) -> Iterator[tuple[str, str]]:
         """Keep the rows of models that are read for sums and again for quantiles."""
@@ -98,9 +101,7 @@ class _Build:
         for name in sorted({source for source, alone in readers if alone and source in self.available}):
             source = self.sources[name]
             if source.model and len([source for source, _ in readers if source == name]) > 1:
-                self.wh.execute(
-                    f"CREATE OR REPLACE TEMP TABLE kpi_rows_{name} AS SELECT * FROM {source.text}"
-                )
+                self.wh.stage(f"kpi_rows_{name}", f"SELECT * FROM {source.text}")
                 yield source.text, f"kpi_rows_{name}"
 
     def sums(self) -> None:
@@ -128,7 +129,6 @@ class _Build:
         cells = sum_units(
             rows, list(scan.moments), {g: number for g, (_, number) in numbered.items()}, wanted
         )
-        found: dict[str, list[Block]] = {plan.kpi.id: [] for plan in scan.plans}
         whole: dict[str, tuple[Any, Any]] = {}
         for plan in scan.plans:
             self.whole[plan.kpi.id] = plan.moments, whole
@@ -138,12 +138,13 @@ class _Build:
             sums = table(by_dimension, starts, rows.labels)
             if any(plan.kpi.kind in FILLED and plan.kpi.id in slices[grain] for plan in scan.plans):
                 sums = with_zeros(sums, starts)
+            shown = Slices.of(grain, sums, starts)
             for plan in scan.plans:
                 if plan.kpi.id in slices[grain]:
-                    found[plan.kpi.id].append(_numbers(plan, grain, sums, slices[grain][plan.kpi.id]))
+                    self.counted[plan.kpi.id, grain] = shown.counted(plan, slices[grain][plan.kpi.id])
         days = rows.days(self.calendar.first)
         for plan in scan.plans:
-            self._keep(plan.kpi, concat(found[plan.kpi.id]), days)
+            self._cover(plan.kpi, days)
 
     def rows(self) -> None:
         """KPIs that need the rows themselves."""
@@ -151,25 +152,101 @@ class _Build:
             if kpi.needs_rows and kpi.source in self.available:
                 grains: dict[str, list[str]] = {g: self._slices(kpi, g) for g in kpi.grains}
                 source = self.sources[str(kpi.source)]
-                self._keep(kpi, *compute_rows(self.wh, kpi, source, self.scope, self.calendar, grains))
+                numbers, days = compute_rows(self.wh, kpi, source, self.scope, self.calendar, grains)
+                for grain in kpi.grains:
+                    block = take(numbers, numbers["grain"] == grain)
+                    self.counted[kpi.id, grain] = Made.of(block, self.starts[grain])
+                self._cover(kpi, days)
 
-    def rest(self) -> None:
-        """KPIs without a source yet, then those that are made of others."""
+    def _cover(self, kpi: Kpi, days: list[dt.date]) -> None:
+        self.coverage[kpi.id] = Coverage.of(kpi, self.sources[str(kpi.source)], days, self.calendar)
+
+    def digests(self) -> dict[Place, Digests]:
+        """What the rows of each KPI, grain and period are made of."""
+        import numpy as np
+
+        found: dict[Place, Digests] = {}
         for kpi in self.catalogue.in_order():
-            if kpi.kind == "derived":
-                top, bottom = self.catalogue.parts(kpi)
-                grains, dimensions = self.catalogue.grains(kpi), self.catalogue.dimensions(kpi)
-                numbers = derive(kpi, grains, dimensions, self.parts[top.id], self.parts[bottom.id])
-                self.coverage[kpi.id] = self.coverage[top.id].also(self.coverage[bottom.id])
-                self.parts[kpi.id] = finish(kpi, grains, numbers, self.calendar, self.coverage[kpi.id])
-            elif kpi.id not in self.parts:
+            parts = [part.id for part in self.catalogue.parts(kpi)] if kpi.kind == "derived" else []
+            if parts:
+                self.coverage[kpi.id] = self.coverage[parts[0]].also(self.coverage[parts[1]])
+            elif kpi.id not in self.coverage:  # KPIs without a source yet
                 self.coverage[kpi.id] = Coverage(None, self.scope.as_of, self.scope.as_of)
-                self.parts[kpi.id] = finish(kpi, kpi.grains, empty(), self.calendar, self.coverage[kpi.id])
+            rules = self._rules(kpi)
+            for grain in self.catalogue.grains(kpi):
+                periods = len(self.starts[grain])
+                own = np.full(periods, rules, dtype=np.uint64)
+                _, said = self._judged(kpi, grain)
+                counted = self.counted.get((kpi.id, grain))
+                rows = [counted.digests(periods)] if counted else [found[part, grain] for part in parts]
+                found[kpi.id, grain] = mixed([own, said, *rows])
+        return found
 
-    def _keep(self, kpi: Kpi, numbers: Block, days: list[dt.date]) -> None:
-        source = self.sources[str(kpi.source)]
-        self.coverage[kpi.id] = Coverage.of(kpi, source, days, self.calendar)
-        self.parts[kpi.id] = finish(kpi, kpi.grains, numbers, self.calendar, self.coverage[kpi.id])
+    def _rules(self, kpi: Kpi) -> int:
+        """What the rows of a KPI depend on besides what is counted."""
+        targets = [one for one in load_objectives() if one.kpi == kpi.id]
+        return fingerprint([self.catalogue.definition_hash(kpi), kpi, targets, self.currency])
+
+    def _judged(self, kpi: Kpi, grain: str) -> tuple[list[Judgement], Digests]:
+        """What can be said about each period, and digests of it."""
+        import numpy as np
+
+        coverage = self.coverage[kpi.id]
+        if (coverage, grain) not in self.judged:
+            spans = self.calendar.periods(grain)
+            found = [coverage.judge(*span, self.calendar.as_of) for span in spans]
+            digests = np.array([fingerprint(one) for one in found], dtype=np.uint64)
+            self.judged[coverage, grain] = found, digests
+        return self.judged[coverage, grain]
+
+    def values(self, touched: Masks) -> Block:
+        """The rows of the touched periods."""
+        needed = {place: mask.copy() for place, mask in touched.items()}
+        for kpi in reversed(self.catalogue.in_order()):
+            for part in self.catalogue.parts(kpi) if kpi.kind == "derived" else ():
+                for grain in self.catalogue.grains(kpi):
+                    needed[part.id, grain] |= needed[kpi.id, grain]
+        parts: dict[str, Block] = {}
+        for kpi in self.catalogue.in_order():
+            grains = self.catalogue.grains(kpi)
+            verdicts = {
+                grain: {
+                    start: verdict
+                    for start, verdict, wanted in zip(
+                        self.starts[grain].tolist(),
+                        self._judged(kpi, grain)[0],
+                        needed[kpi.id, grain],
+                        strict=True,
+                    )
+                    if wanted
+                }
+                for grain in grains
+            }
+            parts[kpi.id] = finish(kpi, self._numbers(kpi, grains, needed, parts), verdicts)
+        return concat(
+            _labelled(self.catalogue, kpi, self._among(kpi, parts[kpi.id], touched), self.currency)
+            for kpi in self.catalogue
+        )
+
+    def _numbers(self, kpi: Kpi, grains: Sequence[str], needed: Masks, parts: dict[str, Block]) -> Block:
+        if kpi.kind == "derived":
+            top, bottom = self.catalogue.parts(kpi)
+            both = derive(kpi, grains, self.catalogue.dimensions(kpi), parts[top.id], parts[bottom.id])
+            return self._among(kpi, both, needed)
+        counted = {grain: self.counted[kpi.id, grain] for grain in grains if (kpi.id, grain) in self.counted}
+        return concat(one.numbers(needed[kpi.id, grain]) for grain, one in counted.items())
+
+    def _among(self, kpi: Kpi, rows: Block, masks: Masks) -> Block:
+        """The rows of the periods of a mask."""
+        import numpy as np
+
+        chosen = np.zeros(length(rows), dtype=bool)
+        for grain in self.catalogue.grains(kpi):
+            here = np.flatnonzero(rows["grain"] == grain)
+            chosen[here] = masks[kpi.id, grain][
+                np.searchsorted(self.starts[grain], rows["period_start"][here])
+            ]
+        return rows if chosen.all() else take(rows, chosen)
 
     def _split_by(self, kpis: list[Kpi]) -> list[str]:
         """Dimensions that any of these KPIs of one source is split by at any of its grains."""
@@ -187,27 +264,8 @@ class _Build:
         ]
 
 
-def _numbers(plan: Plan, grain: str, sums: Block, slices: list[str]) -> Block:
-    """Published numbers of one KPI at one grain from the moments of its scan."""
-    import numpy as np
-
-    whole = sums["dimension"] == "all"
-    chosen = whole.copy()
-    for name in slices:
-        chosen |= sums["dimension"] == name
-    if plan.kpi.kind not in FILLED:
-        chosen &= whole | (sums["sums"][:, plan.moments["units"]] > 0)
-    return {
-        "grain": np.full(int(chosen.sum()), grain, dtype=object),
-        "period_start": sums["period"][chosen],
-        "dimension": sums["dimension"][chosen],
-        "dimension_value": sums["dimension_value"][chosen],
-        **estimate(plan.kpi, {role: sums["sums"][chosen, place] for role, place in plan.moments.items()}),
-    }
-
-
 def _labelled(catalogue: Catalogue, kpi: Kpi, rows: Block, currency: str) -> Block:
-    """Rows with what is the same for the whole KPI."""
+    """Rows with what is the same for the whole KPI, and with its targets."""
     import numpy as np
 
     same = {
@@ -218,7 +276,8 @@ def _labelled(catalogue: Catalogue, kpi: Kpi, rows: Block, currency: str) -> Blo
         "definition_hash": catalogue.definition_hash(kpi),
     }
     labels = {name: np.full(length(rows), value, dtype=object) for name, value in same.items()}
-    return {**rows, **{name: _rounded(rows[name]) for name in NUMBERS}, **labels}
+    block = {**rows, **{name: _rounded(rows[name]) for name in NUMBERS}, **labels}
+    return block | apply_objectives(block, [one for one in load_objectives() if one.kpi == kpi.id], catalogue)
 
 
 def _rounded(numbers: Any) -> Any:

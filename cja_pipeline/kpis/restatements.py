@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cja_pipeline.kpis import memory as remembered
 from cja_pipeline.kpis import reasons
@@ -21,15 +21,18 @@ from cja_pipeline.kpis.memory import Definition, Known, Memory
 from cja_pipeline.kpis.restated import Cell, starts_of, write_restatements
 from cja_pipeline.kpis.walks import Walks
 from cja_pipeline.settings import get_settings
-from cja_pipeline.warehouse import DOUBLE_DIGITS, Warehouse
-
-if TYPE_CHECKING:
-    from cja_pipeline.kpis.blocks import Block
-
+from cja_pipeline.warehouse import Warehouse
 
 # per KPI the place of each of its sums by role, and per grain the starts of the periods and (periods x
 # sums) sums over everybody
 Whole = dict[str, tuple[dict[str, int], dict[str, tuple[Any, Any]]]]
+# numbers of whole periods; those that are settled will be changed by no window
+NUMBERS = ("kpi_id", "grain", "period_start", "value", "numerator", "denominator")
+WHOLE = (
+    "FROM kpis.kpi_values WHERE dimension = 'all' AND grain <> 'rolling_28d' AND period_start >= ? "
+    "AND value IS NOT NULL"
+)
+SETTLED = "AND is_complete AND is_mature"
 
 
 @dataclass(frozen=True)
@@ -48,14 +51,11 @@ class Tonight:
         return self.scope.as_of - dt.timedelta(days=load_sources_file().remember_days - 1)
 
 
-def restate(wh: Warehouse, tonight: Tonight, values: Block) -> None:
+def restate(wh: Warehouse, tonight: Tonight) -> None:
     """Write tonight's rows of ``kpis.restatements`` and ``kpis.restated_rows``, and remember what it counted.
 
-    Call it in the transaction that replaces ``kpis.kpi_values``. The same night again gives the same rows;
-    the first night gives none.
-
-    Args:
-        values: the rows of ``kpis.kpi_values`` that are about to be published.
+    Call it in the transaction that writes ``kpis.kpi_values``, after that. The same night again gives the
+    same rows; the first night gives none.
     """
     night: dt.datetime = wh.scalar("select as_of from config.params")
     memory = Memory.open(wh, night)
@@ -81,12 +81,12 @@ def restate(wh: Warehouse, tonight: Tonight, values: Block) -> None:
     erased = _erased()
     if memory.before is not None:
         reasons.judge(wh, found, memory.before, erased, memory.definitions("rules") != rules)
-        cells = _changed(wh, tonight, values)
+        cells = _changed(wh, tonight)
         walks = Walks(wh, tonight, compared, memory.definitions("kpi"), starts_of(cells))
         write_restatements(wh, night, memory.before, cells, walks)
     memory.keep(found, {name: before for name, (_, before) in compared.items()})
     memory.anonymise(erased)
-    _note(memory, tonight, found, values)
+    _note(memory, tonight, found)
     memory.note("rules", rules)
     for table in ("counted_now", "counted_changes", "counted_moves", "counted_reasons"):
         wh.execute(f"DROP TABLE IF EXISTS {table}")
@@ -112,51 +112,27 @@ def _erased() -> list[str]:
     return sorted(work.customer_id for work in pending(settings) if work.customer_id)
 
 
-def _whole(
-    tonight: Tonight, values: Block, settled: bool
-) -> dict[tuple[str, str, dt.date], tuple[float, ...]]:
-    """Value, numerator and denominator of whole periods; `settled` ones will be changed by no window."""
-    import numpy as np
-
-    chosen = (values["dimension"] == "all") & (values["grain"] != "rolling_28d")
-    chosen &= (values["period_start"] >= np.datetime64(tonight.first)) & ~np.isnan(values["value"])
-    if settled:
-        chosen &= values["is_complete"] & values["is_mature"]
-    names = ("kpi_id", "grain", "period_start", "value", "numerator", "denominator")
-    columns = [values[name][chosen] for name in names]
-    # as the table will hold them
-    columns[3:] = [np.round(column, DOUBLE_DIGITS) for column in columns[3:]]
-    rows = zip(*(column.tolist() for column in columns), strict=True)
-    return {(kpi, grain, start): tuple(numbers) for kpi, grain, start, *numbers in rows}
-
-
-def _changed(wh: Warehouse, tonight: Tonight, values: Block) -> list[Cell]:
+def _changed(wh: Warehouse, tonight: Tonight) -> list[Cell]:
     """Numbers of the night before that are others now, or none any more."""
-    now = _whole(tonight, values, settled=False)
-    rows = wh.sql(
-        "SELECT kpi_id, grain, period_start, value, numerator, denominator FROM kpis.counted_values "
-        "WHERE period_start >= ? ORDER BY ALL",
-        [tonight.first],
-    ).fetchall()
+    now = {(kpi, grain, start): tuple(numbers) for kpi, grain, start, *numbers in _rows(wh, WHOLE, tonight)}
     found = []
-    for kpi, grain, start, *before in rows:
+    for kpi, grain, start, *before in _rows(wh, "FROM kpis.counted_values WHERE period_start >= ?", tonight):
         cell = Cell(kpi, grain, start, tuple(before), now.get((kpi, grain, start)))
         if kpi in tonight.catalogue.kpis and cell.differs:
             found.append(cell)
     return found
 
 
-def _note(memory: Memory, tonight: Tonight, found: Sequence[Counting], values: Block) -> None:
-    """Remember the numbers and the definitions of tonight."""
-    import pandas as pd
+def _rows(wh: Warehouse, place: str, tonight: Tonight) -> list[tuple[Any, ...]]:
+    return wh.sql(f"SELECT {', '.join(NUMBERS)} {place} ORDER BY ALL", [tonight.first]).fetchall()
 
-    settled = [(*where, *numbers) for where, numbers in _whole(tonight, values, True).items()]
-    names = ["kpi_id", "grain", "period_start", "value", "numerator", "denominator"]
-    memory.wh.connection.register("settled", pd.DataFrame(settled, columns=names))
+
+def _note(memory: Memory, tonight: Tonight, found: Sequence[Counting]) -> None:
+    """Remember the numbers and the definitions of tonight."""
     memory.wh.execute(
-        "INSERT INTO kpis.counted_values BY NAME SELECT ? AS night, * FROM settled", [memory.night]
+        f"INSERT INTO kpis.counted_values BY NAME SELECT ? AS night, {', '.join(NUMBERS)} {WHOLE} {SETTLED}",
+        [memory.night, tonight.first],
     )
-    memory.wh.connection.unregister("settled")
     memory.note(
         "source",
         {one.name: Definition(one.fingerprint, Known.noted(one, tonight.scope.age)) for one in found},

@@ -100,7 +100,7 @@ def build_customer_value(wh: Warehouse) -> dict[str, Any]:
     import pandas as pd
 
     config = ensure_journeys(wh).value
-    buyers = wh.df(model_text("buyers"))
+    buyers = wh.model(model_text("buyers"))
     currency = wh.scalar("SELECT currency FROM config.journey_params")
     status = history_status(buyers, config)
     models: list[dict[str, Any]] = []

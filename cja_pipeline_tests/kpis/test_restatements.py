@@ -178,8 +178,8 @@ def test_every_number_that_changed_is_told_and_the_parts_add_up(shops) -> None: 
     difference = each["part"].sum() - (each["value_now"].first() - each["value_before"].first())
     assert difference.abs().max() < 1e-6
     days = [DAY - dt.timedelta(days=back) for back in range(-3, 10)]
-    before, now = truth["before"], truth["identity"]
-    moved = before.index[(before - now).abs() > 1e-9]
+    change = (truth["before"] - truth["identity"]).abs()
+    moved = change.index[change > 1e-9]
     expected = {where for where in moved if where[1] == "day" and where[2] in days}
     settled = wh.df("select * from kpis.kpi_values where is_mature and dimension = 'all' and grain = 'day'")
     mature = {*zip(settled["kpi_id"], settled["period_start"].dt.date, strict=True)}
