@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
@@ -29,7 +31,13 @@ class Settings(BaseSettings):
     dagster_database_url: SecretStr | None = Field(
         default=None, description="PostgreSQL URL of Dagster's run history; default files in home."
     )
-    warehouse: str | None = Field(default=None, description="DuckDB file of the warehouse; default in home.")
+    warehouse: str | None = Field(
+        default=None,
+        description="DuckDB file of the warehouse, default in home; or spark://… or sc://… (docs/spark.md).",
+    )
+    lake: Path | None = Field(
+        default=None, description="On Spark: folder of its Parquet files, the same path on every machine."
+    )
     config: Path | None = Field(default=None, description="Folder whose YAML files replace the shipped ones.")
     secret_key: SecretStr | None = Field(default=None, description="HMAC key for pseudonyms.")
     previous_keys: SecretStr | None = Field(
@@ -76,8 +84,20 @@ class Settings(BaseSettings):
         return self.home / "privacy"
 
     @property
+    def spark_url(self) -> str | None:
+        """Where Spark is, if models run there."""
+        return self.warehouse if (self.warehouse or "").startswith(("spark://", "sc://")) else None
+
+    @property
     def warehouse_path(self) -> Path:
-        return Path(self.warehouse) if self.warehouse else self.home / "warehouse.duckdb"
+        """The DuckDB file; with Spark, the file of the driver."""
+        if self.warehouse and not self.spark_url:
+            return Path(self.warehouse)
+        return self.home / "warehouse.duckdb"
+
+    @property
+    def lake_dir(self) -> Path:
+        return self.lake or self.home / "lake"
 
     @property
     def published_path(self) -> Path:
@@ -128,8 +148,34 @@ def get_settings() -> Settings:
     """The process-wide settings; paths are made absolute so that later `chdir` calls change nothing."""
     settings = Settings()
     settings.home = settings.home.expanduser().resolve()
+    if settings.lake is not None:
+        settings.lake = settings.lake.expanduser().resolve()
     if settings.config is not None:
         settings.config = settings.config.expanduser().resolve()
         if not settings.config.is_dir():
             raise NotADirectoryError(f"CJA_CONFIG names {settings.config}, which is not a folder.")
     return settings
+
+
+@contextmanager
+def other_settings(**variables: str | None) -> Iterator[None]:
+    """Let this process, and those it starts, have other settings for a while.
+
+    Args:
+        variables: environment variables and their values; None: not set.
+    """
+    before = {name: os.environ.get(name) for name in variables}
+    _set_variables(variables)
+    try:
+        yield
+    finally:
+        _set_variables(before)
+
+
+def _set_variables(variables: Mapping[str, str | None]) -> None:
+    for name, value in variables.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+    get_settings.cache_clear()

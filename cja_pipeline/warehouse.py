@@ -9,8 +9,6 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import logging
-import re
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,12 +20,12 @@ from cja_pipeline.crashpoints import crashpoint
 from cja_pipeline.sql import literal
 from cja_pipeline.sql import name as quoted
 from cja_pipeline.tables import TABLES, Table
+from cja_pipeline.warehouse_file import PATIENCE_SECONDS, connect
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SCHEMAS = ("config", "validated", "customers", "kpis", "journey_maps", "quality")
-LOCK_PATIENCE_SECONDS = 30.0
 DOUBLE_DIGITS = 9
 INTERRUPTED = "Query interrupted"
 log = logging.getLogger("cja_pipeline.warehouse")
@@ -37,12 +35,10 @@ class ModelError(RuntimeError):
     """A model whose result does not have the declared columns; the message names table and columns."""
 
 
-class WarehouseBusyError(RuntimeError):
-    """Another process holds the warehouse file."""
-
-
 class Warehouse:
     """An open warehouse. Use as a context manager; every method runs on its single connection."""
+
+    replaces_rows = True  # some rows of a model's table can be made anew, without the others
 
     def __init__(
         self,
@@ -53,7 +49,7 @@ class Warehouse:
         patience: float | None = None,
     ) -> None:
         self.path = path
-        self._patience = LOCK_PATIENCE_SECONDS if patience is None else patience
+        self._patience = PATIENCE_SECONDS if patience is None else patience
         self._depth = 0
         self.before_commit: Callable[[Warehouse], None] | None = None  # raises if this run may not commit
         self._limits = {"memory_limit": memory_limit, "threads": threads}
@@ -62,7 +58,7 @@ class Warehouse:
         self._open()
 
     def _open(self) -> None:
-        self.connection = self._connect(str(self.path), self._limits, self._patience)
+        self.connection = connect(str(self.path), self._limits, self._patience)
         if str(self.path) != ":memory:":
             temporary = literal(f"{self.path}.tmp")
             self.execute(f"SET temp_directory = {temporary}")
@@ -91,24 +87,6 @@ class Warehouse:
         fresh.replace(path)
         path.with_name(f"{path.name}.wal").unlink(missing_ok=True)
         self._open()
-
-    @staticmethod
-    def _connect(path: str, config: dict[str, Any], patience: float) -> duckdb.DuckDBPyConnection:
-        deadline = time.monotonic() + patience
-        while True:
-            try:
-                return duckdb.connect(path, config=config)
-            except duckdb.IOException as error:
-                if "lock" not in str(error).lower():
-                    raise
-                if time.monotonic() > deadline:
-                    owner = re.search(r"PID (\d+)", str(error))
-                    raise WarehouseBusyError(
-                        f"{path} is held by process {owner[1] if owner else '(unknown)'}. It has one user at "
-                        "a time: close the notebook or program that has it open, or wait for the run that "
-                        "writes it. People and tools read the published tables instead."
-                    ) from error
-                time.sleep(0.5)
 
     def __enter__(self) -> Warehouse:
         return self
@@ -154,6 +132,14 @@ class Warehouse:
 
     def exists(self, table: str) -> bool:
         """Whether ``schema.table`` is a table or view of this warehouse."""
+        if table in TABLES and not self._depth:
+            # a tenth of the cost of asking the catalog; inside a transaction a failed try would end it. Any
+            # other name is not tried: it may come from outside, or be that of a file
+            try:
+                self.execute(f"SELECT 1 FROM {table} LIMIT 0")
+            except (duckdb.CatalogException, duckdb.InvalidInputException):  # the second: a variable of ours
+                return False
+            return True
         schema, _, name = table.rpartition(".")
         return bool(
             self.scalar(
@@ -192,6 +178,14 @@ class Warehouse:
         table = TABLES[name]
         return self.replace(name, table.model_path.read_text(encoding="utf-8"))
 
+    def model(self, select: str, params: dict[str, Any] | None = None) -> pd.DataFrame:
+        """The result of a SQL model that Python goes on from."""
+        return self.df(select, params)
+
+    def stage(self, name: str, select: str) -> None:
+        """Leave the result of a SQL model in a temporary table that Python goes on from."""
+        self.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {_bare(select)}")
+
     def replace(self, name: str, select: str) -> int:
         """Replace a declared table with the result of a SELECT, cast to the declared columns."""
         table = TABLES[name]
@@ -213,15 +207,18 @@ class Warehouse:
         finally:
             self.connection.unregister("incoming_frame")
 
+    def insert(self, name: str, select: str, *, as_given: bool = False) -> None:
+        """Add the rows of a SELECT to a declared table that is there, cast to the declared columns."""
+        columns = self._checked_columns(TABLES[name], select, as_given=as_given)
+        self.execute(f"INSERT INTO {name} SELECT {columns} FROM ({_bare(select)}\n) AS model")
+
     def replace_window(self, name: str, select: str, *, column: str = "_dt", days: Sequence[dt.date]) -> int:
         """Delete the rows of these days, then insert the SELECT's rows; returns the rows inserted."""
-        table = TABLES[name]
-        columns = self._checked_columns(table, select)
         with self.transaction():
             self.ensure(name)
             self.execute(f"DELETE FROM {name} WHERE {column} IN (SELECT unnest(?::DATE[]))", [list(days)])
             before = self.count(name)
-            self.execute(f"INSERT INTO {name} SELECT {columns} FROM ({_bare(select)}\n) AS model")
+            self.insert(name, select, as_given=True)
             return self.count(name) - before
 
     def ensure(self, name: str) -> None:
@@ -263,7 +260,7 @@ class Warehouse:
             raise KeyError(f"no table {name!r}")
         return self.df(f"SELECT * FROM {name}")
 
-    def _checked_columns(self, table: Table, select: str) -> str:
+    def _checked_columns(self, table: Table, select: str, *, as_given: bool = False) -> str:
         present = [row[0] for row in self.sql(f"DESCRIBE {_bare(select)}").fetchall()]
         missing = [column for column in table.columns if column not in present]
         extra = [column for column in present if column not in table.columns]
@@ -272,6 +269,8 @@ class Warehouse:
                 f"{table.full_name}: the result lacks the declared columns {missing} "
                 f"and has the undeclared columns {extra}; correct the model or its tables.yml."
             )
+        if as_given:  # by vendors: nothing is cut off, and the table has the types
+            return ", ".join(map(quoted, table.columns))
         return ", ".join(
             f'{_cast(column, spec.type)} AS "{column}"' for column, spec in table.columns.items()
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import subprocess
 import sys
+from pathlib import Path
 
 import duckdb
 import pandas as pd
@@ -59,6 +60,24 @@ def test_doubles_are_cut_where_the_order_of_a_sum_shows(
     monkeypatch.setitem(TABLES, "kpis.sums", sums)
     warehouse.replace("kpis.sums", "SELECT (0.1::DOUBLE + 0.2::DOUBLE) + 0.3::DOUBLE AS rate")
     assert warehouse.scalar("SELECT rate FROM kpis.sums") == 0.6  # as added up it is 0.6000000000000001
+
+
+def test_what_vendors_said_is_kept_to_the_last_digit(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    columns = {
+        "_dt": Column(type="DATE", description="Day."),
+        "rate": Column(type="DOUBLE", description="Rate."),
+    }
+    rates = Table(
+        schema_name="kpis", name="rates", description="Rates.", grain="day", key=["_dt"], columns=columns
+    )
+    monkeypatch.setitem(TABLES, "kpis.rates", rates)
+    day = dt.date(2026, 3, 1)
+    warehouse.replace_window(
+        "kpis.rates", f"SELECT 3.7812345678912e-05::DOUBLE AS rate, DATE '{day}' AS _dt", days=[day]
+    )
+    assert warehouse.scalar("SELECT rate FROM kpis.rates") == 3.7812345678912e-05
 
 
 def test_a_failed_transaction_leaves_the_old_rows(warehouse: Warehouse, visits: Table) -> None:
@@ -119,3 +138,25 @@ def test_every_declared_table_is_complete() -> None:
 def test_no_published_column_is_personal() -> None:
     for name, table in TABLES.published().items():
         assert not table.pii_columns, f"{name} would publish {table.pii_columns}"
+
+
+def test_a_table_exists_or_not_also_inside_a_transaction(
+    warehouse: Warehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "customers.csv").write_text("a,b\n1,2\n")
+    monkeypatch.chdir(tmp_path)
+    warehouse.execute("CREATE TABLE customers.here (x INTEGER)")
+    warehouse.execute("CREATE VIEW customers.seen AS SELECT x FROM customers.here")
+    warehouse.ensure("customers.orders")
+
+    def found() -> list[str]:
+        there = ("customers.here", "customers.seen", "customers.orders")
+        not_there = ("customers.sessions", "customers.csv", "no.t", "config.params", "..", "x; DROP TABLE y")
+        return [name for name in (*there, *not_there) if warehouse.exists(name)]
+
+    assert found() == ["customers.here", "customers.seen", "customers.orders"]
+    with warehouse.transaction():
+        warehouse.ensure("customers.feedback")
+        assert found() == ["customers.here", "customers.seen", "customers.orders"]
+        assert warehouse.exists("customers.feedback")
+    assert warehouse.exists("customers.feedback")

@@ -1,0 +1,1 @@
+"""The warehouse on Apache Spark: models run on a cluster, and their tables are Parquet files."""
