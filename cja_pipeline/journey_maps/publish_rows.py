@@ -29,18 +29,31 @@ class Fingerprint:
     digest: str
 
 
-@dataclass(frozen=True)
+@dataclass
 class Rows:
-    """The published columns of one table of the warehouse, tonight and as they were published last."""
+    """The published columns of one table of the warehouse, tonight and as they were published last.
+
+    `tonight` is known once `fingerprint` was called; `compared` whether `changes` was.
+    """
 
     warehouse: Warehouse
     name: str
     table: Table
     columns: tuple[str, ...]
+    tonight: Fingerprint | None = None
+    compared: bool = False
 
     @property
     def _tonight(self) -> str:
         return f'"tonight_{self.name}"'
+
+    @property
+    def _away(self) -> str:
+        return f'"away_{self.name}"'
+
+    @property
+    def _new(self) -> str:
+        return f'"new_{self.name}"'
 
     @property
     def _state(self) -> str:
@@ -57,9 +70,8 @@ class Rows:
         replaced = f" REPLACE ({', '.join(withheld)})" if withheld else ""
         return f"(SELECT *{replaced} FROM {self.table.full_name})"
 
-    def _keys(self, alias: str = "") -> str:
-        prefix = f"{alias}." if alias else ""
-        return ", ".join(f'{prefix}"{key}"' for key in self.table.key)
+    def _keys(self) -> str:
+        return ", ".join(f'"{key}"' for key in self.table.key)
 
     def fingerprint(self) -> Fingerprint:
         """Hash tonight's rows (a temporary table) and add them up."""
@@ -68,7 +80,8 @@ class Rows:
             f"CREATE OR REPLACE TEMP TABLE {self._tonight} AS "
             f"SELECT {self._keys()}, hash({listed}) AS row_hash FROM {self._public}"
         )
-        return self._added_up(self._tonight)
+        self.tonight = self._added_up(self._tonight)
+        return self.tonight
 
     def published(self) -> Fingerprint | None:
         """What the warehouse remembers to have published; None if nothing or with another key."""
@@ -85,39 +98,50 @@ class Rows:
         return Fingerprint(int(rows), str(digest))
 
     def changes(self) -> tuple[int, int]:
-        """Rows to take away (gone or changed) and rows to write (new or changed)."""
-        found = self.warehouse.sql(
-            f"SELECT (SELECT count(*) FROM {self._differing(self._state, self._tonight)}), "
-            f"(SELECT count(*) FROM {self._differing(self._tonight, self._state)})"
-        ).fetchall()[0]
-        return int(found[0]), int(found[1])
+        """Find the rows to take away (gone or changed) and those to write (new or changed); how many.
 
-    def _differing(self, one: str, other: str) -> str:
-        """Keys of one side whose row is not the same on the other."""
-        same = " AND ".join(f'a."{column}" = b."{column}"' for column in (*self.table.key, "row_hash"))
-        return f"(SELECT {self._keys('a')} FROM {one} AS a ANTI JOIN {other} AS b ON {same})"
+        The hash is of the key, too: one number to compare instead of a key of several texts.
+        """
+        for place, one, other in (
+            (self._away, self._state, self._tonight),
+            (self._new, self._tonight, self._state),
+        ):
+            self.warehouse.execute(
+                f"CREATE OR REPLACE TEMP TABLE {place} AS FROM {one} ANTI JOIN {other} USING (row_hash)"
+            )
+        self.compared = True
+        return self.warehouse.count(self._away), self.warehouse.count(self._new)
 
     def gone(self, value: Value) -> str:
-        """The query for the keys of the rows to take away: those that are gone or changed."""
+        """The query for the keys of the rows to take away, as `changes` found them."""
         keys = ", ".join(value(key, self.table.columns[key].type) for key in self.table.key)
-        return f"SELECT {keys} FROM {self._differing(self._state, self._tonight)} AS a"
+        return f"SELECT {keys} FROM {self._away}"
 
     def select(self, value: Value, *, changed_only: bool) -> str:
         """The query for the rows to write, in the order of their key, each column put through `value`."""
         values = ", ".join(value(name, self.table.columns[name].type) for name in self.columns)
         source = self._public
         if changed_only:
-            same = " AND ".join(f't."{key}" = d."{key}"' for key in self.table.key)
-            changed = self._differing(self._tonight, self._state)
-            source = f"(SELECT t.* FROM {source} AS t SEMI JOIN {changed} AS d ON {same})"
+            source = f"(SELECT t.* FROM {source} AS t SEMI JOIN {self._new} AS d ON {self._same('t', 'd')})"
         return f"SELECT {values} FROM {source} ORDER BY {self._keys()}"
 
     def remember(self) -> None:
         """Keep tonight's hashes as what is published; call it once the serving database has committed."""
-        self.warehouse.execute(f"CREATE OR REPLACE TABLE {self._state} AS FROM {self._tonight}")
+        if self.compared:
+            with self.warehouse.transaction():
+                self.warehouse.execute(
+                    f"DELETE FROM {self._state} AS s USING {self._away} AS a WHERE {self._same('s', 'a')}"
+                )
+                self.warehouse.execute(f"INSERT INTO {self._state} FROM {self._new}")
+        elif self.published() != self.tonight:
+            self.warehouse.execute(f"CREATE OR REPLACE TABLE {self._state} AS FROM {self._tonight}")
 
     def forget(self) -> None:
-        self.warehouse.execute(f"DROP TABLE IF EXISTS {self._tonight}")
+        for place in (self._tonight, self._away, self._new):
+            self.warehouse.execute(f"DROP TABLE IF EXISTS {place}")
+
+    def _same(self, one: str, other: str) -> str:
+        return " AND ".join(f'{one}."{key}" = {other}."{key}"' for key in self.table.key)
 
 
 def csv_blocks(warehouse: Warehouse, query: str) -> Iterator[bytes]:

@@ -11,6 +11,7 @@ import json
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from cja_pipeline.journey_maps.redact import clean
@@ -249,7 +250,7 @@ def _row(values: dict[Any, Any]) -> Row:
     cleaned: dict[str, Any] = {}
     for name in TEXTS:
         value = values[name]
-        cleaned[name] = clean(value, LIMITS.get(name, 200)) if isinstance(value, str) else ""
+        cleaned[name] = _clean(value, LIMITS.get(name, 200)) if isinstance(value, str) else ""
     for name in NUMBERS:
         cleaned[name] = _number(values[name])
     count = _number(values["n"])
@@ -258,6 +259,10 @@ def _row(values: dict[Any, Any]) -> Row:
     for name in ("period_start", "period_end"):
         cleaned[name] = _day(values[name])
     return Row(**cleaned)
+
+
+# the same units, stages and owners stand in most rows, and the map of a segment is read for each language
+_clean = lru_cache(maxsize=4_000)(clean)
 
 
 def _number(value: Any) -> float | None:
