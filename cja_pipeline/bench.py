@@ -25,7 +25,7 @@ def run_bench(console: Console, *, customers: int, days: int, as_json: bool = Fa
         os.environ["CJA_HOME"] = folder
         os.environ.pop("DAGSTER_HOME", None)
         get_settings.cache_clear()
-        rows, ok = _measure(Path(folder), customers, days)
+        rows, ok = measure_night(Path(folder), customers, days)
     if as_json:
         print_json(rows)
         return ok
@@ -48,7 +48,12 @@ def run_bench(console: Console, *, customers: int, days: int, as_json: bool = Fa
     return ok
 
 
-def _measure(home: Path, customers: int, days: int) -> tuple[list[dict[str, Any]], bool]:
+def measure_night(home: Path, customers: int, days: int) -> tuple[list[dict[str, Any]], bool]:
+    """Build a world under `home` and run its whole history as one run, with `CJA_HOME` set to it.
+
+    Returns:
+        One row per room, for checks, for Dagster and for the night, and whether the run succeeded.
+    """
     from cja_pipeline.orchestration.nightly import run_nights
     from cja_pipeline.simulator.ensure import ensure_world
 

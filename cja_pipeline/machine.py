@@ -6,8 +6,10 @@ import contextlib
 import resource
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 STATUS = Path("/proc/self/status")
 CLEAR_REFS = Path("/proc/self/clear_refs")
@@ -35,6 +37,15 @@ class Meter:
 
     def read(self) -> Cost:
         return Cost(time.perf_counter() - self._wall, _cpu_seconds() - self._cpu, peak_mb())
+
+
+def apart(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Run in a fresh process, so that memory is measured for this part alone; returns what it returns."""
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(function, *arguments).result()
 
 
 def peak_mb() -> float:

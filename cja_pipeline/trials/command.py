@@ -1,4 +1,4 @@
-"""``cja bench kpis``, ``intervals`` and ``findings``: the trials as commands."""
+"""``cja bench kpis``, ``intervals``, ``findings``, ``rivals`` and ``nights``: the trials as commands."""
 
 from __future__ import annotations
 
@@ -93,6 +93,100 @@ def bench_findings(customers: int, seeds: tuple[int, ...], as_json: bool) -> Non
         print_json(found.to_dict("records"))
     else:
         _table(["measure", "hits", "of", "share"], [[*row[:3], round(row[3], 3)] for row in summary(found)])
+
+
+@click.command("rivals")
+@click.option("--customers", type=click.IntRange(300), default=20_000, show_default=True)
+@click.option("--days", type=click.IntRange(30), default=90, show_default=True)
+@click.option(
+    "--pandas/--no-pandas", default=True, show_default=True, help="Needs about 1 GB per million events."
+)
+@click.option(
+    "--night/--no-night",
+    default=True,
+    show_default=True,
+    help="First the whole night under Dagster, whose checks have a bar; else only what all are handed.",
+)
+@click.option(
+    "--retentioneering",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A Python interpreter that has it: sessions, transitions and funnel are compared as well.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def bench_rivals(
+    customers: int, days: int, pandas: bool, night: bool, retentioneering: Path | None, as_json: bool
+) -> None:
+    """Measure the rooms beside one DuckDB script and beside pandas, from the same files to the same outputs.
+
+    The outputs are compared row by row; the exit code is 1 if they differ or a bar is missed.
+
+    Example: cja bench rivals --customers 20000 --days 90
+    """
+    from cja_pipeline.console import print_json
+    from cja_pipeline.trials.rivals.trial import CONTENDERS, PANDAS, rivals_trial
+
+    contenders = [name for name in CONTENDERS if pandas or name != PANDAS]
+    found = rivals_trial(customers, days, contenders, night=night, retentioneering=retentioneering)
+    if as_json:
+        print_json(found)
+    else:
+        rows = [
+            [
+                r["name"],
+                *(f"{r[part]:,.1f}" for part in ("cpu_seconds", "seconds", "peak_mb")),
+                _told(r["differs"]),
+            ]
+            for r in found["rivals"]
+        ]
+        _table([f"{found['events']:,} web events", "CPU s", "seconds", "peak MB", "differs in"], rows)
+        for part in ("night", "tools", "bars"):
+            if found[part]:
+                _table(list(found[part][0]), [list(row.values()) for row in found[part]])
+    same = not any(row["differs"] for row in found["rivals"])
+    same = same and all(row["equal"] is not False for row in found["tools"])
+    sys.exit(0 if same and all(bar["met"] is not False for bar in found["bars"]) else 1)
+
+
+def _told(differs: dict[str, tuple[int, int]]) -> str:
+    return ", ".join(f"{table} (-{less} +{more})" for table, (less, more) in differs.items())
+
+
+@click.command("nights")
+@click.option("--customers", type=click.IntRange(50), default=2_000, show_default=True)
+@click.option(
+    "--history", "histories", type=click.IntRange(7), multiple=True, help="Days [default: 30, 180 and 365]."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, a record per step, room and night.")
+def bench_nights(customers: int, histories: tuple[int, ...], as_json: bool) -> None:
+    """What does one more night cost after a month, half a year and a year of history, and a rebuild?
+
+    The bars: after the longest history a night costs at most 1.3 times one after the shortest, and at most a
+    tenth of a full rebuild; the exit code is 1 if one is missed. CPU seconds; peaks in JSON.
+
+    Example: cja bench nights --customers 500 --history 30 --history 90
+    """
+    from cja_pipeline.console import print_json
+    from cja_pipeline.trials.nights import GROWTH_BAR, HISTORIES, REBUILD_BAR, nights_trial
+
+    say = None if as_json else click.echo
+    rows = nights_trial(customers=customers, histories=histories or HISTORIES, tell=say)
+    night = rows[-1]
+    met = night["growth"] <= GROWTH_BAR and night["of_rebuild"] <= REBUILD_BAR
+    if as_json:
+        print_json(rows)
+        sys.exit(0 if met else 1)
+    runs = [name for name in night if name.startswith("cpu_")]
+    shown = [*runs, "growth", "of_rebuild"]
+    bars = ["", "bar", *[""] * len(runs), f"<= {GROWTH_BAR}", f"<= {REBUILD_BAR}"]
+    _table(
+        ["room", "step", *(name.removeprefix("cpu_") for name in shown)],
+        [[row["room"], row["step"], *(_short(row.get(name)) for name in shown)] for row in rows] + [bars],
+    )
+    sys.exit(0 if met else 1)
+
+
+def _short(number: float | None) -> float | None:
+    return None if number is None else round(number, 2)
 
 
 def _table(columns: list[str], rows: list[list[Any]]) -> None:

@@ -10,18 +10,14 @@ about a third as many, into which they and all other systems' records are resolv
 
 from __future__ import annotations
 
-import os
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from cja_pipeline.config import SHIPPED
 from cja_pipeline.kpis.kpi_sources import load_sources
 from cja_pipeline.kpis.kpi_values import build_kpi_values
 from cja_pipeline.machine import Meter
-from cja_pipeline.settings import get_settings
+from cja_pipeline.trials.few_kpis import few_kpis
 from cja_pipeline.trials.worlds import build_shop
 from cja_pipeline.warehouse import Warehouse
 
@@ -42,7 +38,8 @@ def speed_trial(*, events: int = EVENTS, seed: int = 7, people: int = 3_000) -> 
         with Warehouse(path) as wh:
             multiply(wh, -(-events // wh.count(ARRIVED)))
             rows = [wh.count(table) for table in (ARRIVED, RESOLVED)]
-            with _one_grain_four_slices(Path(folder)):
+            slices = {"campaign": [], "segment": [], "country": ["month"]}
+            with few_kpis(Path(folder) / "config", grain="month", slice_grains=slices):
                 lean = _cost(wh)
             full = _cost(wh)
             # the second scan finds its pages in memory, as KPIs do
@@ -109,34 +106,6 @@ def _cost(wh: Warehouse) -> float:
     meter = Meter()
     build_kpi_values(wh)
     return meter.read().cpu_seconds
-
-
-@contextmanager
-def _one_grain_four_slices(folder: Path) -> Iterator[None]:
-    """Settings under which months alone are published, split by four dimensions."""
-    import yaml
-
-    config = folder / "config"
-    config.mkdir()
-    settings = yaml.safe_load((SHIPPED / "kpi_sources.yml").read_text(encoding="utf-8"))
-    settings["slice_grains"] |= {"campaign": [], "segment": [], "country": ["month"]}
-    (config / "kpi_sources.yml").write_text(yaml.safe_dump(settings), encoding="utf-8")
-    (config / "kpis").mkdir()
-    for path in sorted((SHIPPED / "kpis").glob("*.yml")):
-        stage = yaml.safe_load(path.read_text(encoding="utf-8"))
-        for kpi in stage["kpis"]:
-            kpi["grains"] = ["month"]
-        (config / "kpis" / path.name).write_text(yaml.safe_dump(stage), encoding="utf-8")
-    before = os.environ.get("CJA_CONFIG")
-    os.environ["CJA_CONFIG"] = str(config)
-    get_settings.cache_clear()
-    try:
-        yield
-    finally:
-        os.environ.pop("CJA_CONFIG")
-        if before is not None:
-            os.environ["CJA_CONFIG"] = before
-        get_settings.cache_clear()
 
 
 def _scoring(seed: int) -> float:

@@ -39,12 +39,8 @@ def build_shop(
     from cja_pipeline.kpis.journeys import build_cohorts, build_funnel, build_paths
     from cja_pipeline.kpis.kpi_values import build_kpi_values
     from cja_pipeline.kpis.value import build_customer_value
-    from cja_pipeline.orchestration.partitions import as_of
     from cja_pipeline.simulator.build import build_world
     from cja_pipeline.simulator.config import quiet_config, world_config
-    from cja_pipeline.sources import pull
-    from cja_pipeline.sources.registry import load_sources
-    from cja_pipeline.sources.window import Window
     from cja_pipeline.validated.load import load
 
     world, landing = folder / "world", folder / "landing"
@@ -58,9 +54,7 @@ def build_shop(
         currency=shop().currency,
         config=quiet_config(world_config()) if quiet else world_config(),
     )
-    window = Window(START, START + dt.timedelta(days=days - 1))
-    for source in load_sources().values():
-        pull(source, window, as_of(window), landing, world=world)
+    land(world, START, START + dt.timedelta(days=days - 1), landing)
     path = folder / "warehouse.duckdb"
     with Warehouse(path) as wh:
         for table in TABLES:
@@ -74,3 +68,17 @@ def build_shop(
     shutil.rmtree(landing)
     shutil.rmtree(world / "ga4")
     return path
+
+
+def land(world: Path, first: dt.date, last: dt.date, landing: Path) -> dt.datetime:
+    """Pull these days from all vendors of a simulated world; returns the logical time of the pull."""
+    from cja_pipeline.orchestration.partitions import as_of
+    from cja_pipeline.sources import pull
+    from cja_pipeline.sources.registry import load_sources
+    from cja_pipeline.sources.window import Window
+
+    window = Window(first, last)
+    moment = as_of(window)
+    for source in load_sources().values():
+        pull(source, window, moment, landing, world=world)
+    return moment
