@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from cja_pipeline.settings import get_settings
+from cja_pipeline.settings import get_settings, other_settings
 from cja_pipeline.validated.load import load
 from cja_pipeline.validated.streams import load_streams
 from cja_pipeline.warehouse import Warehouse
@@ -27,19 +26,11 @@ def shop(folder: Path, *, clean: bool) -> Iterator[Path]:
     """A home folder in use by this process, whose simulated world has planted faults, or (`clean`) none."""
     import yaml
 
-    before = {name: os.environ.get(name) for name in ("CJA_HOME", "CJA_CONFIG", "DAGSTER_HOME")}
     config = folder / "config"
     config.mkdir(parents=True, exist_ok=True)
     (config / "world.yml").write_text(yaml.safe_dump(world_settings(clean=clean)), encoding="utf-8")
-    os.environ.pop("DAGSTER_HOME", None)
-    os.environ |= {"CJA_HOME": str(folder), "CJA_CONFIG": str(config)}
-    get_settings.cache_clear()
-    try:
+    with other_settings(CJA_HOME=str(folder), CJA_CONFIG=str(config), DAGSTER_HOME=None):
         yield folder
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name, None) if value is None else os.environ.update({name: value})
-        get_settings.cache_clear()
 
 
 def world_settings(*, clean: bool) -> dict[str, Any]:

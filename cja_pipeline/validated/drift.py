@@ -13,6 +13,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from cja_pipeline.validated.landed import Day
@@ -169,6 +170,7 @@ class _Sample:
         self.seen: Counter[str] = Counter()
         self.unknown: Counter[str] = Counter()
         self.retyped: Counter[str] = Counter()
+        self._ignored = cache(self._is_ignored)  # asked for every field of every record, of few paths
 
     def add(self, record: dict[str, Any]) -> None:
         self.records += 1
@@ -213,6 +215,6 @@ class _Sample:
             keys = {str(item.get("key")) for item in items if isinstance(item, dict)}
             self.unknown.update(f"{path}.{shown(key)}" for key in sorted(keys - set(names.known)))
 
-    def _ignored(self, path: str) -> bool:
+    def _is_ignored(self, path: str) -> bool:
         bare = path.replace("[]", "")
         return any(bare == known or bare.startswith(f"{known}.") for known in self.stream.ignored)

@@ -1,7 +1,8 @@
 """Great Expectations at work: one suite on one table of an open warehouse, results as plain dictionaries.
 
 Loading Great Expectations takes seconds of CPU, so it happens in here only. It runs on its own SQL engine
-over the warehouse's connection. Nothing leaves this module but counts: samples of values are excluded.
+over the warehouse's connection, or on its Spark engine where models run on Spark. Nothing leaves this module
+but counts: samples of values are excluded.
 """
 
 from __future__ import annotations
@@ -9,12 +10,15 @@ from __future__ import annotations
 import logging
 import sys
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
+from cja_pipeline.spark.warehouse import SparkWarehouse
 from cja_pipeline.validated.suites import Expectation
 from cja_pipeline.warehouse import Warehouse
 
+BATCH_NAME = "the_batch"
 RESULT_FORMAT = {
     "result_format": "SUMMARY",
     "exclude_unexpected_values": True,
@@ -32,8 +36,6 @@ def validate(
     could not be evaluated). An expectation that Great Expectations lost on the way is an error, never a
     success.
     """
-    from cja_pipeline.validated.dialect import DuckDBDialect, exposed
-
     gx = _great_expectations()
     from great_expectations.data_context.types.base import (
         DataContextConfig,
@@ -46,16 +48,14 @@ def validate(
         progress_bars=ProgressBarsConfig(globally=False, metric_calculations=False),
     )
     context = gx.get_context(project_config=settings, mode="ephemeral")
-    schema, _, table = relation.rpartition(".")
-    with exposed(warehouse.connection) as url:
-        source = context.data_sources.add_sql("warehouse", connection_string=url, create_temp_table=False)
-        # Great Expectations chooses the regular expression function by this module-like object; under this
-        # name it emits REGEXP_MATCHES, which in DuckDB searches anywhere in the text
-        engine = source.get_execution_engine()
-        engine.dialect_module = types.SimpleNamespace(DremioDialect=DuckDBDialect)
-        asset = source.add_table_asset("batch", table_name=table, schema_name=schema or None)
-        batch = asset.add_batch_definition_whole_table("all").get_batch()
-        suite = gx.ExpectationSuite(name="suite", expectations=[_native(entry) for entry in expectations])
+    natives = [_native(entry) for entry in expectations]
+    if isinstance(warehouse, SparkWarehouse):
+        _translate_queries(warehouse, natives)
+        opened = _spark_batch(context, warehouse, relation)
+    else:
+        opened = _sql_batch(context, warehouse, relation)
+    with opened as batch:
+        suite = gx.ExpectationSuite(name="suite", expectations=natives)
         answer = batch.validate(
             suite, result_format=RESULT_FORMAT, expectation_parameters=dict(parameters) or None
         )
@@ -67,6 +67,45 @@ def validate(
     for entry in expectations:
         found.setdefault(entry.code, {"success": False, "result": {}, "error": "no result came back"})
     return found
+
+
+@contextmanager
+def _sql_batch(context: Any, warehouse: Warehouse, relation: str) -> Iterator[Any]:
+    """The relation on the warehouse's own connection."""
+    from cja_pipeline.validated.dialect import DuckDBDialect, exposed
+
+    schema, _, table = relation.rpartition(".")
+    with exposed(warehouse.connection) as url:
+        source = context.data_sources.add_sql("warehouse", connection_string=url, create_temp_table=False)
+        # Great Expectations chooses the regular expression function by this module-like object; under this
+        # name it emits REGEXP_MATCHES, which in DuckDB searches anywhere in the text
+        engine = source.get_execution_engine()
+        engine.dialect_module = types.SimpleNamespace(DremioDialect=DuckDBDialect)
+        asset = source.add_table_asset("batch", table_name=table, schema_name=schema or None)
+        yield asset.add_batch_definition_whole_table("all").get_batch()
+
+
+@contextmanager
+def _spark_batch(context: Any, warehouse: SparkWarehouse, relation: str) -> Iterator[Any]:
+    """The relation as a DataFrame, kept in the cluster's memory while its checks run."""
+    schema, _, table = relation.rpartition(".")
+    frame = warehouse.frame(
+        warehouse.view_text(f"{schema or 'main'}.{table}") or f"FROM {relation}"
+    ).persist()
+    try:
+        source = context.data_sources.add_spark("warehouse", persist=False)
+        whole = source.add_dataframe_asset("batch").add_batch_definition_whole_dataframe("all")
+        yield whole.get_batch(batch_parameters={"dataframe": frame})
+    finally:
+        frame.unpersist()
+
+
+def _translate_queries(warehouse: SparkWarehouse, natives: Sequence[dict[str, Any]]) -> None:
+    for kwargs in (native["kwargs"] for native in natives):
+        if query := kwargs.get("unexpected_rows_query"):
+            # {batch} is for Great Expectations to fill in: it goes through the translation as a name
+            text = warehouse.translated(query.replace("{batch}", BATCH_NAME))
+            kwargs["unexpected_rows_query"] = text.replace(BATCH_NAME, "{batch}")
 
 
 def _native(entry: Expectation) -> dict[str, Any]:

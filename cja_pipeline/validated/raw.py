@@ -46,9 +46,11 @@ def json_raw(stream: Stream) -> str:
     Lines that are no JSON objects are left out; `stage` counts and names them.
     """
     fields = ", ".join(f"parsed.{name(field)} AS {name(field)}" for field in stream.tree)
+    # materialized: the planner would move the test below the parsing, and parse every line twice
     return (
-        f"SELECT {fields}, {META}, lines._source_row, lines.line AS _record FROM ("
-        f"SELECT line, _file, _source_row, {parsed_line(stream)} AS parsed FROM landed_lines) AS lines "
+        f"WITH lines AS MATERIALIZED (SELECT line, _file, _source_row, {parsed_line(stream)} AS parsed "
+        "FROM landed_lines) "
+        f"SELECT {fields}, {META}, lines._source_row, lines.line AS _record FROM lines "
         "JOIN landed_files AS files ON files._file = lines._file "
         "WHERE lines.parsed IS NOT NULL"
     )

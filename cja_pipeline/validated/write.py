@@ -122,11 +122,8 @@ class Writing:
         """Replace the rows of the days by the clean rows of the stage."""
         dates = [day.day for day in days]
         columns = ", ".join(map(name, self.table.columns))
-        self.warehouse.execute(
-            f"DELETE FROM {self.table.full_name} WHERE _dt IN (SELECT unnest(?::DATE[]))", [dates]
-        )
-        self.warehouse.execute(
-            f"INSERT INTO {self.table.full_name} ({columns}) SELECT {columns} FROM stage WHERE _rules IS NULL"
+        self.warehouse.replace_window(
+            self.table.full_name, f"SELECT {columns} FROM stage WHERE _rules IS NULL", days=dates
         )
 
     def quarantine(self, days: Sequence[Day], lost: Sequence[Lost]) -> None:
