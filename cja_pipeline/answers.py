@@ -23,7 +23,8 @@ as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSO
 @contextmanager
 def open_warehouse() -> Iterator[Warehouse]:
     from cja_pipeline.settings import get_settings
-    from cja_pipeline.warehouse import Warehouse, WarehouseBusyError
+    from cja_pipeline.warehouse import Warehouse
+    from cja_pipeline.warehouse_file import WarehouseBusyError
 
     settings = get_settings()
     if not settings.warehouse_path.exists():

@@ -21,7 +21,13 @@ from cja_pipeline.doctor.command import doctor
 from cja_pipeline.kpis.change_command import explain_change_command
 from cja_pipeline.privacy.commands import privacy
 from cja_pipeline.quality.commands import bench_quality, bench_validation
-from cja_pipeline.trials.command import bench_findings, bench_intervals, bench_kpis
+from cja_pipeline.trials.command import (
+    bench_findings,
+    bench_intervals,
+    bench_kpis,
+    bench_nights,
+    bench_rivals,
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -115,7 +121,7 @@ def rebuild() -> None:
     from cja_pipeline.console import wide_console
     from cja_pipeline.demo import print_summary, run_days
     from cja_pipeline.orchestration.jobs import REBUILD
-    from cja_pipeline.rebuild import NothingLandedError
+    from cja_pipeline.rebuild import NothingLandedError, SparkRebuildError
     from cja_pipeline.rebuild import rebuild as rebuild_warehouse
     from cja_pipeline.settings import get_settings
 
@@ -124,7 +130,7 @@ def rebuild() -> None:
         ok = rebuild_warehouse(
             get_settings().prepare(), lambda first, last: run_days(console, first, last, REBUILD)
         )
-    except (NothingLandedError, OSError) as error:
+    except (NothingLandedError, SparkRebuildError, OSError) as error:
         _fail(error)
     if ok:
         print_summary(get_settings(), console)
@@ -220,7 +226,16 @@ def bench(context: click.Context, customers: int, days: int, as_json: bool) -> N
     sys.exit(0 if run_bench(wide_console(), customers=customers, days=days, as_json=as_json) else 1)
 
 
-for command in (bench_quality, bench_validation, bench_identity, bench_kpis, bench_intervals, bench_findings):
+for command in (
+    bench_quality,
+    bench_validation,
+    bench_identity,
+    bench_kpis,
+    bench_intervals,
+    bench_findings,
+    bench_rivals,
+    bench_nights,
+):
     bench.add_command(command)
 
 

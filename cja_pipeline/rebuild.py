@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 from cja_pipeline.kpis import memory
-from cja_pipeline.settings import Settings, get_settings
+from cja_pipeline.settings import Settings, other_settings
 from cja_pipeline.sql import literal
 from cja_pipeline.warehouse import Warehouse
 
@@ -29,6 +28,10 @@ class NothingLandedError(RuntimeError):
     """There is no landed day to build from."""
 
 
+class SparkRebuildError(RuntimeError):
+    """A rebuild was asked for where models run on Spark."""
+
+
 def rebuild(settings: Settings, run: Callable[[dt.date, dt.date], bool]) -> bool:
     """Build a new warehouse from all landed days and put it in the place of the old one.
 
@@ -40,7 +43,13 @@ def rebuild(settings: Settings, run: Callable[[dt.date, dt.date], bool]) -> bool
 
     Raises:
         NothingLandedError: the landing folder is empty.
+        SparkRebuildError: models run on Spark; a rebuild works on one DuckDB file.
     """
+    if settings.spark_url:
+        raise SparkRebuildError(
+            "A rebuild works on one machine. Run it without CJA_WAREHOUSE where there is room for it; the "
+            "next run with CJA_WAREHOUSE moves the tables to Spark."
+        )
     days = landed_days(settings.landing_dir)
     if not days:
         raise NothingLandedError(
@@ -50,7 +59,7 @@ def rebuild(settings: Settings, run: Callable[[dt.date, dt.date], bool]) -> bool
     new = old.with_name(f"{old.stem}.rebuilding{old.suffix}")
     discard(new)
     carry_over(old, new, settings)
-    with warehouse_at(new):
+    with other_settings(CJA_WAREHOUSE=str(new)):
         done = run(days[0], days[-1])
     if done:
         os.replace(new, old)  # the finished file was closed, so it has no log of its own
@@ -87,19 +96,3 @@ def discard(path: Path) -> None:
     """Remove a warehouse file and what belongs to it."""
     for suffix in ("", ".wal"):
         Path(f"{path}{suffix}").unlink(missing_ok=True)
-
-
-@contextmanager
-def warehouse_at(path: Path) -> Iterator[None]:
-    """Let this process's settings name another warehouse."""
-    before = os.environ.get("CJA_WAREHOUSE")
-    os.environ["CJA_WAREHOUSE"] = str(path)
-    get_settings.cache_clear()
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["CJA_WAREHOUSE"]
-        else:
-            os.environ["CJA_WAREHOUSE"] = before
-        get_settings.cache_clear()

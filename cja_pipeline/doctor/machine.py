@@ -18,6 +18,8 @@ def machine_findings(place: Place) -> Iterator[Finding]:
     """Home, disk, configuration, tokens and the key of the pseudonyms."""
     yield _home(place)
     yield _disk(place)
+    if place.settings.spark_url:
+        yield _spark(place.settings.spark_url)
     try:
         shop()
         sources = load_sources()
@@ -46,6 +48,13 @@ def machine_findings(place: Place) -> Iterator[Finding]:
         )
     else:
         yield well("secret_key", "Pseudonyms have a key that fits their data.")
+
+
+def _spark(url: str) -> Finding:
+    from cja_pipeline.spark.session import missing
+
+    problem = missing(url)
+    return Finding("spark", "problem", problem) if problem else well("spark", f"Models run at {url}.")
 
 
 def _home(place: Place) -> Finding:

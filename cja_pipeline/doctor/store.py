@@ -12,10 +12,12 @@ import duckdb
 
 from cja_pipeline.doctor.finding import Finding, Place, well
 from cja_pipeline.night_lock import last_holder
+from cja_pipeline.store import open_warehouse
 from cja_pipeline.tables import TABLES
 from cja_pipeline.validated.ledger import unbalanced_days
 from cja_pipeline.validated.streams import load_streams
-from cja_pipeline.warehouse import Warehouse, WarehouseBusyError
+from cja_pipeline.warehouse import Warehouse
+from cja_pipeline.warehouse_file import WarehouseBusyError
 
 LEFT_BEHIND = ("*.rebuilding.duckdb*", ".*.duckdb.new*", "*.building")
 
@@ -81,8 +83,7 @@ def _columns(place: Place, warehouse: Warehouse) -> Finding:
         return well("columns", "Every table has the columns that this version declares.")
 
     def mend() -> str:
-        settings = place.settings
-        with Warehouse(settings.warehouse_path, memory_limit=settings.memory_limit, patience=0) as opened:
+        with open_warehouse(place.settings, patience=0) as opened:
             for name in different:
                 opened.ensure(name)
         return f"{len(different)} tables have today's columns; the next run fills them."

@@ -11,6 +11,7 @@ from pydantic import PrivateAttr
 from cja_pipeline.attempts import Attempt, claim
 from cja_pipeline.night_lock import Holder, night_lock
 from cja_pipeline.settings import Settings, get_settings
+from cja_pipeline.store import open_warehouse
 from cja_pipeline.warehouse import Warehouse
 
 ATTEMPT_TAG = "cja/attempt"  # of a run that has held the lock: without it now, it is dead
@@ -54,8 +55,5 @@ class Store(dg.ConfigurableResource):
 
     @contextmanager
     def _opened(self) -> Iterator[Warehouse]:
-        settings = self.settings
-        with Warehouse(
-            settings.warehouse_path, memory_limit=settings.memory_limit, threads=settings.threads
-        ) as warehouse:
+        with open_warehouse(self.settings) as warehouse:
             yield warehouse

@@ -5,11 +5,13 @@ write-ahead log into the file and waits for the disk. A range run writes an even
 days take minutes. Keeping one connection per file makes an event some ten times cheaper. `synchronous =
 NORMAL` is safe against a crash of the process; a power cut can cost the last events, never the file. What
 it looks up for every event, whether the schema has a table or column, is asked until the answer is yes.
+Events that come together (all that a run plans, the days of an asset) are one transaction per file.
 """
 
+import os
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import sqlalchemy as sa
@@ -22,6 +24,7 @@ from sqlalchemy.pool import NullPool, StaticPool
 
 PATIENCE_SECONDS = 30
 KEPT = 8  # files: the index and the newest runs
+TOGETHER = "1000"  # events that Dagster hands over at once, at most
 
 
 class KeptSqliteEventLog(SqliteEventLogStorage):
@@ -31,6 +34,10 @@ class KeptSqliteEventLog(SqliteEventLogStorage):
         self._engines: dict[str, sa.Engine] = {}
         self._known: set[str] = set()  # tables and columns that are there: they stay
         self._own_lock = threading.RLock()
+        self._batch: ExitStack | None = None
+        self._joined: dict[str, sa.Connection] = {}  # of the batch, by file
+        self._assets: dict[str, tuple[EventLogEntry, int]] = {}  # of the batch, with their last event
+        os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", TOGETHER)
         super().__init__(base_dir, inst_data)
 
     @classmethod
@@ -39,8 +46,35 @@ class KeptSqliteEventLog(SqliteEventLogStorage):
 
     @contextmanager
     def _connect(self, shard: str) -> Iterator[sa.Connection]:
-        with self._own_lock, self._engine(shard).begin() as connection:
-            yield connection
+        with self._own_lock:
+            if self._batch is None:
+                with self._engine(shard).begin() as connection:
+                    yield connection
+            else:
+                if shard not in self._joined:
+                    self._joined[shard] = self._batch.enter_context(self._engine(shard).begin())
+                yield self._joined[shard]
+
+    def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
+        """All of the events or, if one cannot be stored, none: Dagster then tries them one by one."""
+        with self._own_lock:
+            try:
+                with ExitStack() as self._batch:
+                    for event in events:
+                        self.store_event(event)
+                    for event, event_id in self._assets.values():
+                        super()._store_asset_event(self._joined["index"], event, event_id)
+            finally:
+                self._batch = None
+                self._joined.clear()
+                self._assets.clear()
+
+    def _store_asset_event(self, conn: sa.Connection, event: EventLogEntry, event_id: int) -> None:
+        """What is known of an asset comes from its last event: in a batch that one is enough."""
+        if self._batch is None:
+            super()._store_asset_event(conn, event, event_id)
+        else:
+            self._assets[str(event.get_dagster_event().asset_key)] = event, event_id
 
     def _engine(self, shard: str) -> sa.Engine:
         if shard not in self._engines:

@@ -149,7 +149,8 @@ def _open() -> Iterator[tuple[Settings, Warehouse]]:
     from cja_pipeline.privacy.person import NobodyError, SharedError
     from cja_pipeline.privacy.rotate import RotationError, refuse_other_key
     from cja_pipeline.settings import get_settings
-    from cja_pipeline.warehouse import Warehouse, WarehouseBusyError
+    from cja_pipeline.store import open_warehouse
+    from cja_pipeline.warehouse_file import WarehouseBusyError
 
     settings = get_settings().prepare()
     if not settings.warehouse_path.exists():
@@ -159,7 +160,7 @@ def _open() -> Iterator[tuple[Settings, Warehouse]]:
         refuse_other_key(
             settings
         )  # under another key a person is not found whole, and a note holds for nobody
-        with Warehouse(settings.warehouse_path, memory_limit=settings.memory_limit) as warehouse:
+        with open_warehouse(settings) as warehouse:
             yield settings, warehouse
     except refusals as error:
         _fail(error)

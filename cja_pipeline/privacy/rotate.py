@@ -16,7 +16,7 @@ from cja_pipeline.journey_maps.atomic import write_atomically
 from cja_pipeline.privacy.keys import Keys
 from cja_pipeline.privacy.tombstones import read_tombstones
 from cja_pipeline.settings import Settings
-from cja_pipeline.warehouse import Warehouse
+from cja_pipeline.store import open_warehouse
 
 FILE = "key.json"
 
@@ -109,7 +109,7 @@ def rotate(settings: Settings) -> Rotated:
         raise RotationError(
             "The run that makes the pseudonyms anew failed; see its log, then run this again."
         )
-    with _open(settings) as warehouse:
+    with open_warehouse(settings) as warehouse:
         warehouse.compact()
         identifiers = warehouse.count("customers.customer_identifiers")
     compact_published(settings.published_url)
@@ -123,10 +123,6 @@ def _note(settings: Settings, key: str) -> None:
 
 
 def _customers(settings: Settings) -> set[str]:
-    with _open(settings) as warehouse:
+    with open_warehouse(settings) as warehouse:
         rows = warehouse.sql("SELECT DISTINCT customer_id FROM customers.identity_links").fetchall()
     return {row[0] for row in rows}
-
-
-def _open(settings: Settings) -> Warehouse:
-    return Warehouse(settings.warehouse_path, memory_limit=settings.memory_limit)

@@ -1,5 +1,8 @@
 """1_sources: what the vendors sent, landed as received. One asset per kind of source."""
 
+import datetime as dt
+from functools import lru_cache
+
 import dagster as dg
 
 from cja_pipeline.orchestration.partitions import as_of, window_of
@@ -7,6 +10,7 @@ from cja_pipeline.orchestration.rooms import VENDOR_RETRY, Report, room_asset
 from cja_pipeline.settings import get_settings
 from cja_pipeline.simulator.ensure import ensure_world
 from cja_pipeline.sources.registry import load_sources
+from cja_pipeline.sources.window import Window
 from cja_pipeline.warehouse import Warehouse
 
 GROUP = "1_sources"
@@ -82,7 +86,7 @@ def _landed(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
     reports = pull(
         source,
         window,
-        as_of(window),
+        _as_of(context.run.run_id, window),
         settings.landing_dir,
         world=settings.world_dir,
         suppression=read_suppression(settings),
@@ -101,3 +105,9 @@ def _landed(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
             **{f"rows_{report.stream}": report.rows for report in reports},
         },
     )
+
+
+@lru_cache(maxsize=1)
+def _as_of(run_id: str, window: Window) -> dt.datetime:
+    """The logical time of a run. What it lands does not change it: the landing is looked through once."""
+    return as_of(window)
