@@ -26,7 +26,7 @@ def use_home(path: Path) -> None:
     """Point this process at a home folder of its own."""
     os.environ["CJA_HOME"] = str(path)
     os.environ["CJA_SECRET_KEY"] = "key-of-the-tests"
-    for name in ("DATABASE_URL", "DAGSTER_DATABASE_URL", "CONFIG", "WAREHOUSE"):
+    for name in ("DATABASE_URL", "DAGSTER_DATABASE_URL", "CONFIG", "WAREHOUSE", "LAKE"):
         os.environ.pop(f"CJA_{name}", None)
     os.environ.pop("DAGSTER_HOME", None)
     get_settings.cache_clear()

@@ -11,6 +11,7 @@ from typing import Any
 import dagster as dg
 import pytest
 import sqlalchemy as sa
+from dagster._core.events.log import EventLogEntry
 
 from cja_pipeline.orchestration.nightly import RANGE_END, RANGE_START
 from cja_pipeline.orchestration.run_storage import KeptSqliteEventLog
@@ -84,3 +85,33 @@ def test_what_is_not_there_is_asked_for_again(tmp_path: Path) -> None:
         connection.execute(sa.text("ALTER TABLE asset_keys ADD COLUMN later TEXT"))
         assert storage._has_asset_key_col_on_connection(connection, "later")
     storage.dispose()
+
+
+def test_a_batch_is_stored_in_one_go_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    storage = KeptSqliteEventLog(str(tmp_path))
+    events = [EventLogEntry(None, 10, f"told {i}", "run", 1e9 + i) for i in range(3)]
+    begun: list[str] = []
+    real = KeptSqliteEventLog._engine
+    monkeypatch.setattr(
+        KeptSqliteEventLog, "_engine", lambda self, shard: begun.append(shard) or real(self, shard)
+    )
+    storage.store_event_batch(events)
+    assert begun == ["run"]
+    monkeypatch.setattr(KeptSqliteEventLog, "prepare_insert_event", _refuse_the_second(events))
+    with pytest.raises(ValueError, match="second"):
+        storage.store_event_batch(events)
+    assert len(storage.get_logs_for_run("run")) == 3
+    storage.store_event(events[2])
+    assert len(storage.get_logs_for_run("run")) == 4
+    storage.dispose()
+
+
+def _refuse_the_second(events: list[EventLogEntry]) -> Any:
+    real = KeptSqliteEventLog.prepare_insert_event
+
+    def prepare(self: KeptSqliteEventLog, event: EventLogEntry) -> Any:
+        if event is events[1]:
+            raise ValueError("the second cannot be stored")
+        return real(self, event)
+
+    return prepare

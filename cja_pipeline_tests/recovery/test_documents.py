@@ -48,7 +48,9 @@ def commands(document: str) -> list[list[str]]:
     return [shlex.split(line) for line in sorted(lines) if line.startswith("cja ")]
 
 
-@pytest.mark.parametrize("command", [*commands("operations.md"), *commands("identity.md")], ids=" ".join)
+@pytest.mark.parametrize(
+    "command", [*commands("operations.md"), *commands("identity.md"), *commands("speed.md")], ids=" ".join
+)
 def test_every_command_of_the_guide_exists_with_its_options(command: list[str]) -> None:
     group: click.Command = main
     words = command[1:]
@@ -58,7 +60,7 @@ def test_every_command_of_the_guide_exists_with_its_options(command: list[str]) 
             break
         assert words[0] in group.commands, f"there is no {' '.join(command)}"
         group = group.commands[words.pop(0)]
-    known = {"--help", *(name for option in group.params for name in option.opts)}
+    known = {"--help", *(name for option in group.params for name in (*option.opts, *option.secondary_opts))}
     for word in words:
         if word.startswith("-"):
             assert word in known, f"{word} is no option of {group.name}"

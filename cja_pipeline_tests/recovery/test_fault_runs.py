@@ -35,7 +35,8 @@ from cja_pipeline.sources.manifest import Manifest
 from cja_pipeline.sources.window import Window
 from cja_pipeline.validated.load import load
 from cja_pipeline.validated.runner import check
-from cja_pipeline.warehouse import Warehouse, WarehouseBusyError
+from cja_pipeline.warehouse import Warehouse
+from cja_pipeline.warehouse_file import WarehouseBusyError
 from cja_pipeline_tests.recovery.conftest import NIGHT, Shop
 from cja_pipeline_tests.recovery.nights import Nights
 from cja_pipeline_tests.recovery.state import differences, leftovers, state, unbalanced

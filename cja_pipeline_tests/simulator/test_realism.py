@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from pathlib import Path
 
 import pytest
 
@@ -60,11 +59,3 @@ def test_all_stages_are_populated(shop: World) -> None:
     assert (sessions.depth == 2).sum() > (sessions.depth == 3).sum() > 0
     assert 0.1 < persons.known.mean() < 0.5
     assert sessions.robot.nunique() == 4
-
-
-def test_a_world_is_quick_to_build(tmp_path: Path) -> None:
-    import time
-
-    clock = time.process_time()
-    build_world(tmp_path / "w", customers=1000, days=20, start=dt.date(2026, 8, 1))
-    assert time.process_time() - clock < 6
