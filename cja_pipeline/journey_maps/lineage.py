@@ -237,11 +237,12 @@ def _origin(node: Any, read: tuple[str, ...], stream: str | None) -> Origin:
         elif name != "*":
             columns[f"{_declared(f'{step.expression.db}.{step.expression.name}')}.{name}"] = None
     found = tuple(f"{stream}:{_marked(name, str(stream), list(keys))}" for name in fields)
-    real = tuple(name for name in columns if not name.startswith("config."))
+    real = tuple(sorted(name for name in columns if not name.startswith("config.")))
     tables = (
         () if columns or found else tuple(name for name in read if not name.startswith((LANDED, "config.")))
     )
-    return Origin(columns=real, fields=tuple(dict.fromkeys(found)), tables=tables)
+    # in alphabetical order: that of the walk is another in each process
+    return Origin(columns=real, fields=tuple(sorted({*found})), tables=tables)
 
 
 def _list_keys(expression: Any) -> Iterator[str]:
