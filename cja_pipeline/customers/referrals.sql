@@ -1,4 +1,5 @@
--- Who brought whom: one row per contact that came with the referral code of another one.
+-- Who brought whom: one row per contact that came with the referral code of another one. Contacts that are said to
+-- have been made after the data end are none yet.
 with owners as (
     select referral_code, min(contact_id) as contact_id
     from validated.contacts_current
@@ -15,4 +16,4 @@ from validated.contacts_current friend
 join owners o on o.referral_code = friend.referred_by_code and o.contact_id <> friend.contact_id
 join customers.identity_links l on l.kind = 'contact' and l.record_key = concat('contact:', o.contact_id)
 join customers.identity_links f on f.kind = 'contact' and f.record_key = concat('contact:', friend.contact_id)
-where friend.created_at is not null
+join config.params p on friend.created_at <= p.as_of

@@ -24,6 +24,7 @@ def build(given: Given, folder: Path) -> None:
         frame.to_parquet(folder / f"{table}.parquet", index=False)
         return frame
 
+    until = pd.Timestamp(given.observed_until)
     links = handed("identity_links")
     links["id"] = links["record_key"].str.partition(":")[2]
     contacts = contact_versions(given.landing)
@@ -37,11 +38,10 @@ def build(given: Given, folder: Path) -> None:
     feedback = handed("feedback")
     mailed = mails(given.landing)
     points = keep(
-        "touchpoints", touchpoints(acts, visits, bought, mailed, feedback, contacts, links, said_no)
+        "touchpoints", touchpoints(acts, visits, bought, mailed, feedback, contacts, links, said_no, until)
     )
     del acts
     spells = keep("stage_spells", stage_spells(points))
     keep("customers", customers(links, points, visits, bought, feedback, spells))
-    until = pd.Timestamp(given.observed_until)
     for table, frame in figures(points, visits, bought, spells, until).items():
         keep(table, frame)

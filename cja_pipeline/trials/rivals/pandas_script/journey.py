@@ -82,6 +82,7 @@ def touchpoints(
     contacts: pd.DataFrame,
     links: pd.DataFrame,
     said_no: pd.DataFrame,
+    until: pd.Timestamp,
 ) -> pd.DataFrame:
     """Every contact with a customer in order, with state and stage."""
     people = visits[~visits["is_bot"]]
@@ -121,7 +122,7 @@ def touchpoints(
         channel=said["kind"].map(SAID).fillna("Survey"),
         score=said["score"].fillna(said["sentiment"]),
     )
-    frames = [visited, done, sold, sent, said, _referrals(contacts, links)]
+    frames = [visited, done, sold, sent, said, _referrals(contacts, links, until)]
     rows = pd.concat([frame.reindex(columns=LOG) for frame in frames], ignore_index=True)
     rows = rows.sort_values(["customer_id", "occurred_at", "touchpoint_id"], ignore_index=True)
     rows["sequence"] = rows.groupby("customer_id").cumcount() + 1
@@ -142,13 +143,14 @@ def _before(rows: pd.DataFrame, what: pd.Series[bool]) -> pd.Series[bool]:
     return what.astype(int).groupby(rows["customer_id"]).cumsum() - what > 0
 
 
-def _referrals(contacts: pd.DataFrame, links: pd.DataFrame) -> pd.DataFrame:
+def _referrals(contacts: pd.DataFrame, links: pd.DataFrame, until: pd.Timestamp) -> pd.DataFrame:
     """Contacts who came with a code, as touchpoints of who owns it."""
     newest = contacts.sort_values(["updated_at", "pulled_at", "file"]).drop_duplicates(
         "contact_id", keep="last"
     )
     owner = newest[newest["referral_code"].notna()].groupby("referral_code")["contact_id"].min()
-    friends = newest.assign(inviter=newest["referred_by_code"].map(owner))
+    friends = newest[newest["created_at"] <= until]
+    friends = friends.assign(inviter=friends["referred_by_code"].map(owner))
     friends = friends[friends["inviter"].notna() & (friends["inviter"] != friends["contact_id"])]
     people = _of_kind(links, "contact")
     friends = friends.assign(

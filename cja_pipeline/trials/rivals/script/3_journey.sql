@@ -96,6 +96,7 @@ everything as (
         on inviter.referral_code = c.referred_by_code and inviter.contact_id <> c.contact_id
     join links o on o.kind = 'contact' and o.id = inviter.contact_id
     join links f on f.kind = 'contact' and f.id = c.contact_id
+    where c.created_at <= getvariable('observed_until')
 ),
 numbered as (
     select
