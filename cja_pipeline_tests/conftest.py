@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from cja_pipeline.warehouse import Warehouse
 
 START = dt.date(2026, 3, 9)  # a Monday; the clock change of 29 March lies inside
 CUSTOMERS, DAYS = 400, 28
+
+# A shell's background job starts us with SIGINT ignored, Dagster treats SIGTERM like it, and children inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # a slow or busy machine is no fault of the code
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
