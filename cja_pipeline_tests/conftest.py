@@ -18,7 +18,7 @@ from cja_pipeline.warehouse import Warehouse
 START = dt.date(2026, 3, 9)  # a Monday; the clock change of 29 March lies inside
 CUSTOMERS, DAYS = 400, 28
 
-# A shell's background job starts with SIGINT ignored, Dagster treats SIGTERM like it, and children inherit that.
+# A background job of a shell has SIGINT ignored, Dagster treats SIGTERM like it, and children inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # a slow or busy machine is no fault of the code
