@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import sys
 import types
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -147,7 +148,9 @@ def _great_expectations() -> Any:
     if main is not None and not hasattr(main, "__file__"):
         # with pyspark installed, its import ends the process of a spawned worker that has no __main__ file
         main.__file__ = __file__
-    import great_expectations as gx
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # of pyspark about pandas 3, where it is installed
+        import great_expectations as gx
 
     logging.getLogger("great_expectations").setLevel(logging.ERROR)
     from cja_pipeline.validated.gx_metrics import install
