@@ -51,10 +51,10 @@ def machine_findings(place: Place) -> Iterator[Finding]:
 
 
 def _spark(url: str) -> Finding:
-    from cja_pipeline.spark.session import missing
+    from cja_pipeline.spark.session import missing, shown
 
     problem = missing(url)
-    return Finding("spark", "problem", problem) if problem else well("spark", f"Models run at {url}.")
+    return Finding("spark", "problem", problem) if problem else well("spark", f"Models run at {shown(url)}.")
 
 
 def _home(place: Place) -> Finding:

@@ -50,12 +50,18 @@ def master_of(url: str) -> str:
     return rest if rest.startswith(IN_PROCESS) else url
 
 
+def shown(url: str) -> str:
+    """The URL as it may be told: Spark Connect takes a token among the parameters behind the host."""
+    return url.partition("/;")[0]
+
+
 def missing(url: str) -> str | None:
     """What is missing for a session at this URL, in a sentence; None if nothing is to be seen from here."""
+    told = f"CJA_WAREHOUSE is {shown(url)}, but"
     if importlib.util.find_spec("pyspark") is None:
-        return f"CJA_WAREHOUSE is {url}, but pyspark is not installed: pip install 'cja_pipeline[spark]'"
+        return f"{told} pyspark is not installed: pip install 'cja_pipeline[spark]'"
     if not url.startswith("sc://") and not (os.environ.get("JAVA_HOME") or shutil.which("java")):
-        return f"CJA_WAREHOUSE is {url}, but there is no Java: install Java 17 or newer, or set JAVA_HOME."
+        return f"{told} there is no Java: install Java 17 or newer, or set JAVA_HOME."
     host = urlsplit(url if url.startswith("sc://") else master_of(url))
     if host.scheme not in ("spark", "sc"):
         return None
@@ -64,7 +70,7 @@ def missing(url: str) -> str | None:
         with socket.create_connection(place, timeout=PATIENCE_SECONDS):
             return None
     except (OSError, ValueError) as error:
-        return f"CJA_WAREHOUSE is {url}, but nobody answers there: {error}"
+        return f"{told} nobody answers there: {error}"
 
 
 @lru_cache(maxsize=1)
@@ -94,7 +100,7 @@ def cluster(url: str, lake: Path) -> Cluster:
                 session.conf.set(key, value)
         except Exception as error:  # py4j, gRPC and Spark have errors of their own
             told = (str(error).strip().splitlines() or [""])[0][:200]
-            raise SparkUnavailableError(f"Spark at {url} cannot be used: {told}") from error
+            raise SparkUnavailableError(f"Spark at {shown(url)} cannot be used: {told}") from error
     return Cluster(session)
 
 

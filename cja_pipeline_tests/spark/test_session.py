@@ -48,6 +48,12 @@ def test_a_cluster_that_does_not_answer_is_named(installed: None, tmp_path: Path
         cluster(url, tmp_path)
 
 
+def test_a_token_of_spark_connect_is_told_nobody(installed: None, tmp_path: Path):
+    with pytest.raises(SparkUnavailableError, match="nobody answers") as refused:
+        cluster("sc://127.0.0.1:9/;token=s3cret;use_ssl=true", tmp_path)
+    assert "s3cret" not in str(refused.value)
+
+
 def test_the_doctor_says_it(installed: None, home: Path):
     settings = Settings(home=home, warehouse="spark://127.0.0.1:9")
     found = {one.name: one for one in machine_findings(Place(settings, night_running=False))}
