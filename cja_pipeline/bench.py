@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections import defaultdict
 from pathlib import Path
@@ -12,7 +11,7 @@ from rich.console import Console
 
 from cja_pipeline.console import print_json, print_table, watching
 from cja_pipeline.machine import Cost, Meter
-from cja_pipeline.settings import get_settings
+from cja_pipeline.settings import own_home
 
 
 def run_bench(console: Console, *, customers: int, days: int, as_json: bool = False) -> bool:
@@ -22,9 +21,6 @@ def run_bench(console: Console, *, customers: int, days: int, as_json: bool = Fa
     the rooms' checks and Dagster with its history cost is told apart from the rooms' work.
     """
     with tempfile.TemporaryDirectory(prefix="cja-bench-") as folder:
-        os.environ["CJA_HOME"] = folder
-        os.environ.pop("DAGSTER_HOME", None)
-        get_settings.cache_clear()
         rows, ok = measure_night(Path(folder), customers, days)
     if as_json:
         print_json(rows)
@@ -49,7 +45,7 @@ def run_bench(console: Console, *, customers: int, days: int, as_json: bool = Fa
 
 
 def measure_night(home: Path, customers: int, days: int) -> tuple[list[dict[str, Any]], bool]:
-    """Build a world under `home` and run its whole history as one run, with `CJA_HOME` set to it.
+    """Build a world under `home` and run its whole history there as one run, apart from any installation.
 
     Returns:
         One row per room, for checks, for Dagster and for the night, and whether the run succeeded.
@@ -61,7 +57,7 @@ def measure_night(home: Path, customers: int, days: int) -> tuple[list[dict[str,
     first, last = ensure_world(home / "world", customers=customers, days=days)
     world = meter.read()
     whole = Meter()
-    with watching(Console(quiet=True)) as records:
+    with own_home(home), watching(Console(quiet=True)) as records:
         ok = run_nights(first, last, reason="bench")
     total = whole.read()
     rooms: dict[str, list[dict[str, Any]]] = defaultdict(list)

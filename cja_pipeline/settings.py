@@ -17,12 +17,13 @@ from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PRIVATE = 0o077  # umask: folders 0700, files 0600
+ENV_FILE = "CJA_ENV_FILE"  # another file than `.env`; empty: none
 
 
 class Settings(BaseSettings):
     """Installation settings; each field is the environment variable ``CJA_<FIELD>``."""
 
-    model_config = SettingsConfigDict(env_prefix="CJA_", env_file=".env", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="CJA_", extra="ignore")
 
     home: Path = Field(default=Path(".cja"), description="Folder of all data and reports.")
     database_url: SecretStr | None = Field(
@@ -146,7 +147,7 @@ class Settings(BaseSettings):
 @lru_cache(maxsize=1)
 def get_settings() -> Settings:
     """The process-wide settings; paths are made absolute so that later `chdir` calls change nothing."""
-    settings = Settings()
+    settings = Settings(_env_file=os.environ.get(ENV_FILE, ".env") or None)  # type: ignore[call-arg]
     settings.home = settings.home.expanduser().resolve()
     if settings.lake is not None:
         settings.lake = settings.lake.expanduser().resolve()
@@ -170,6 +171,21 @@ def other_settings(**variables: str | None) -> Iterator[None]:
         yield
     finally:
         _set_variables(before)
+
+
+@contextmanager
+def own_home(home: Path, **variables: str) -> Iterator[None]:
+    """Let this process work in a home of its own for a while, as trials do: whatever the installation names
+    (warehouse, databases, configuration, keys, alerts), in the environment or in `.env`, is not there.
+
+    Only how much of the machine may be used stays. `variables` are set as in `other_settings`.
+    """
+    here = get_settings()
+    others = dict.fromkeys((name for name in os.environ if name.startswith("CJA_")), None)
+    limits = {"CJA_MEMORY_LIMIT": here.memory_limit, "CJA_THREADS": str(here.threads)}
+    own = {"CJA_HOME": str(home), "DAGSTER_HOME": None, ENV_FILE: "", **limits, **variables}
+    with other_settings(**others | own):
+        yield
 
 
 def _set_variables(variables: Mapping[str, str | None]) -> None:

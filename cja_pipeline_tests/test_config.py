@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from cja_pipeline import config
+from cja_pipeline.bench import measure_night
 from cja_pipeline.config import ConfigError, Shop, load_config, load_config_dir
-from cja_pipeline.settings import get_settings
+from cja_pipeline.settings import get_settings, own_home
 
 
 @pytest.fixture
@@ -85,3 +86,38 @@ def test_every_data_file_is_shipped() -> None:
     not_code = {".py", ".pyc", ".png", ""}  # pictures are for the README
     files = {path for path in package.rglob("*") if path.is_file() and path.suffix not in not_code}
     assert files - shipped == set()
+
+
+def test_a_home_of_its_own_knows_nothing_of_the_installation(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text(f"CJA_ALERT_WEBHOOK=http://127.0.0.1:9/\nCJA_LAKE={tmp_path / 'lake'}\n")
+    monkeypatch.setenv("CJA_DATABASE_URL", "postgresql://reader@127.0.0.1/shop")
+    monkeypatch.setenv("CJA_WAREHOUSE", str(tmp_path / "theirs.duckdb"))
+    monkeypatch.setenv("CJA_MEMORY_LIMIT", "700MB")
+    get_settings.cache_clear()
+    before = get_settings()
+    assert before.alert_webhook
+    assert before.lake == tmp_path / "lake"
+    with own_home(tmp_path / "own"):
+        own = get_settings()
+        assert (own.home, own.memory_limit) == (tmp_path / "own", "700MB")
+        assert own.warehouse_path == tmp_path / "own" / "warehouse.duckdb"
+        assert (own.database_url, own.alert_webhook, own.lake) == (None, None, None)
+    assert get_settings() == before
+
+
+@pytest.mark.slow
+def test_a_benchmark_leaves_the_installation_alone(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    monkeypatch.setenv("CJA_DATABASE_URL", f"sqlite:///{theirs / 'shop.db'}")
+    monkeypatch.setenv("CJA_WAREHOUSE", str(theirs / "warehouse.duckdb"))
+    get_settings.cache_clear()
+    rows, ok = measure_night(tmp_path / "bench", 200, 10)
+    assert ok
+    assert rows
+    assert list(theirs.iterdir()) == []

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from cja_pipeline.settings import get_settings, other_settings
+from cja_pipeline.settings import get_settings, own_home
 from cja_pipeline.validated.load import load
 from cja_pipeline.validated.streams import load_streams
 from cja_pipeline.warehouse import Warehouse
@@ -29,7 +29,7 @@ def shop(folder: Path, *, clean: bool) -> Iterator[Path]:
     config = folder / "config"
     config.mkdir(parents=True, exist_ok=True)
     (config / "world.yml").write_text(yaml.safe_dump(world_settings(clean=clean)), encoding="utf-8")
-    with other_settings(CJA_HOME=str(folder), CJA_CONFIG=str(config), DAGSTER_HOME=None):
+    with own_home(folder, CJA_CONFIG=str(config)):
         yield folder
 
 

@@ -11,8 +11,6 @@ from typing import Any
 HISTORIES = (30, 180, 365)
 GROWTH_BAR = 1.3  # a night after the longest history, against one after the shortest
 REBUILD_BAR = 0.10  # a night after the longest history, against a rebuild of it
-# whatever the settings are, this trial has a home of its own
-NO_OTHERS = dict.fromkeys(("CJA_WAREHOUSE", "CJA_DATABASE_URL", "CJA_DAGSTER_DATABASE_URL", "DAGSTER_HOME"))
 WHOLE, BESIDES = "night as a whole", "Dagster and pages"
 
 
@@ -33,12 +31,12 @@ def nights_trial(
         ``cpu_<days>`` (CPU seconds) and ``peak_<days>`` (megabytes), ``cpu_rebuild`` and ``peak_rebuild``;
         ``growth`` (longest against shortest) and ``of_rebuild`` (longest night against the rebuild).
     """
-    from cja_pipeline.settings import other_settings
+    from cja_pipeline.settings import own_home
     from cja_pipeline.simulator.ensure import ensure_world
 
     histories = sorted(histories)
     found: dict[str, list[dict[str, Any]]] = {}
-    with tempfile.TemporaryDirectory(prefix="cja-nights-") as folder, other_settings(**NO_OTHERS):
+    with tempfile.TemporaryDirectory(prefix="cja-nights-") as folder:
         world = Path(folder) / "world"
         _, last = ensure_world(world, customers=customers, days=histories[-1] + 1, seed=seed)
         for days in histories:
@@ -47,12 +45,12 @@ def nights_trial(
             (home / "world").symlink_to(world, target_is_directory=True)
             if tell:
                 tell(f"{days} days of history")
-            with other_settings(CJA_HOME=str(home)):
+            with own_home(home):
                 _run(last - dt.timedelta(days=days), last - dt.timedelta(days=1))
                 found[str(days)] = _run(last, last)
         if tell:
             tell("rebuild")
-        with other_settings(CJA_HOME=str(home)):
+        with own_home(home):
             found["rebuild"] = _rebuild()
     return _compared(found, str(histories[0]), str(histories[-1]))
 

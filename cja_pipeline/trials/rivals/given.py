@@ -20,8 +20,8 @@ class Given:
     landing: Path
     handed: Path
     observed_until: dt.datetime
-    memory: str = "1500MB"
-    threads: int = 2
+    memory: str
+    threads: int
 
     @property
     def json_files(self) -> list[str]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import datetime as dt
 import importlib
-import os
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from cja_pipeline.machine import Cost, Meter, apart
+from cja_pipeline.settings import get_settings, own_home
 from cja_pipeline.trials.rivals.given import Given, hand_out
 from cja_pipeline.trials.rivals.journey_tools import compare
 from cja_pipeline.trials.rivals.outputs import COMPARED, differences, of_pipeline
@@ -24,7 +24,7 @@ from cja_pipeline.trials.rivals.outputs import COMPARED, differences, of_pipelin
 ROOMS, SCRIPT, PANDAS = "the pipeline's rooms", "one hand-written DuckDB script", "the same in pandas"
 CONTENDERS = {ROOMS: "rooms", SCRIPT: "duckdb_script", PANDAS: "pandas_script"}
 TIMES_SCRIPT, TIMES_PANDAS, MEMORY_SHARE, OVERHEAD = 1.3, 4.0, 0.5, 0.2
-NIGHT, LARGE = 1_000_000, 10_000_000  # web events that the limits are about
+NIGHT, LARGE = 900_000, 9_000_000  # web events from which on the limits are judged: about a million, ten
 
 
 @dataclass(frozen=True)
@@ -42,14 +42,13 @@ def rivals_trial(
     contenders: Sequence[str] = tuple(CONTENDERS),
     *,
     night: bool = True,
-    memory: str = "1500MB",
     retentioneering: Path | None = None,
 ) -> dict[str, Any]:
     """Simulate a shop, run its night, build the outputs by each contender.
 
     Args:
         night: False makes only what contenders are handed, without Dagster, checks, KPIs and pages.
-        memory: limit of DuckDB's own memory. retentioneering: a Python that has it, to be compared with.
+        retentioneering: a Python that has it, to be compared with.
 
     Returns:
         ``events``; ``night``: the rows of ``cja bench``; ``rivals``: cost and differences of each contender;
@@ -59,10 +58,16 @@ def rivals_trial(
         folder = Path(name)
         before = _night if night else _handed_only
         rows, until = apart(before, folder / "home", folder / "handed", customers, days)
-        given = Given(folder / "home" / "landing", folder / "handed", until, memory)
+        limits = get_settings()
+        given = Given(
+            folder / "home" / "landing", folder / "handed", until, limits.memory_limit, limits.threads
+        )
         results = [race(contender, given, folder) for contender in contenders]
-        events = apart(_event_log, folder)
-        tools = compare(retentioneering, folder / "events.parquet") if retentioneering else []
+        events = apart(_events, folder)
+        tools = []
+        if retentioneering:
+            apart(_event_log, folder)
+            tools = compare(retentioneering, folder / "events.parquet")
     return {
         "events": events,
         "night": rows,
@@ -120,8 +125,6 @@ def _night(home: Path, handed: Path, customers: int, days: int) -> tuple[list[di
     from cja_pipeline.bench import measure_night
     from cja_pipeline.warehouse import Warehouse
 
-    os.environ["CJA_HOME"] = str(home)
-    os.environ.pop("DAGSTER_HOME", None)
     rows, ok = measure_night(home, customers, days)
     if not ok:
         raise RuntimeError("the night failed: nothing to compare with")
@@ -131,7 +134,6 @@ def _night(home: Path, handed: Path, customers: int, days: int) -> tuple[list[di
 
 def _handed_only(home: Path, handed: Path, customers: int, days: int) -> tuple[list[Any], dt.datetime]:
     """What `_night` leaves for contenders, by the same steps without Dagster; no costs."""
-    os.environ["CJA_HOME"] = str(home)
     from cja_pipeline.customers.config import config_tables
     from cja_pipeline.customers.feedback import build_feedback
     from cja_pipeline.customers.identity import resolve_warehouse
@@ -141,8 +143,8 @@ def _handed_only(home: Path, handed: Path, customers: int, days: int) -> tuple[l
     from cja_pipeline.warehouse import Warehouse
 
     first, last = ensure_world(home / "world", customers=customers, days=days)
-    as_of = land(home / "world", first, last, home / "landing")
-    with Warehouse(home / "warehouse.duckdb") as wh:
+    with own_home(home), Warehouse(home / "warehouse.duckdb") as wh:
+        as_of = land(home / "world", first, last, home / "landing")
         for table in TABLES:
             load(wh, table, home / "landing", None, "trial")
         config_tables(wh, as_of.astimezone(dt.UTC).replace(tzinfo=None))
@@ -152,9 +154,9 @@ def _handed_only(home: Path, handed: Path, customers: int, days: int) -> tuple[l
 
 
 def _build(module: str, given: Given, folder: Path) -> Cost:
-    os.environ["CJA_HOME"] = str(folder / "home")  # nobody's own settings and decisions
     meter = Meter()
-    importlib.import_module(f"cja_pipeline.trials.rivals.{module}").build(given, folder)
+    with own_home(folder / "home"):
+        importlib.import_module(f"cja_pipeline.trials.rivals.{module}").build(given, folder)
     return meter.read()
 
 
@@ -178,8 +180,15 @@ def _compare(ours: Path, theirs: Path) -> dict[str, tuple[int, int]]:
     return found
 
 
-def _event_log(folder: Path) -> int:
-    """Write the web events as a plain log; returns how many there are."""
+def _events(folder: Path) -> int:
+    from cja_pipeline.warehouse import Warehouse
+
+    with Warehouse(folder / CONTENDERS[ROOMS] / "out.duckdb") as wh:
+        return wh.count("validated.web_events")
+
+
+def _event_log(folder: Path) -> None:
+    """Write the web events as a plain log."""
     from cja_pipeline.sql import literal
     from cja_pipeline.warehouse import Warehouse
 
@@ -190,4 +199,3 @@ def _event_log(folder: Path) -> int:
             "FROM validated.web_events WHERE visitor_id IS NOT NULL "
             f"ORDER BY visitor_id, occurred_at, event_id) TO {there} (FORMAT parquet)"
         )
-        return wh.count("validated.web_events")
