@@ -72,4 +72,4 @@ class Lake:
         }
         for version in self.folder.glob("*/*/*"):
             if version not in kept:
-                shutil.rmtree(version)
+                shutil.rmtree(version, ignore_errors=True)  # what stays is removed the next time

@@ -63,8 +63,10 @@ class SparkWarehouse(Warehouse):
         self.lake = Lake(self, self._folder)
 
     def close(self) -> None:
-        self.lake.tidy()
-        super().close()
+        try:
+            self.lake.tidy()
+        finally:
+            super().close()
 
     @property
     def cluster(self) -> Cluster:
@@ -171,8 +173,9 @@ class SparkWarehouse(Warehouse):
             self.cluster.session.sql(f"CREATE OR REPLACE VIEW {PREFIX}{name} AS {view}")
             return f"{PREFIX}{name}"
         if place is None:
-            place = self.lake.put(name, COPY)
-            self._export(f"SELECT {self._plain(name)} FROM {name}", place.folder)
+            with self.transaction():  # a copy counts once it is there
+                place = self.lake.put(name, COPY)
+                self._export(f"SELECT {self._plain(name)} FROM {name}", place.folder)
         self._tell(name, place)
         return f"{PREFIX}{name}"
 
@@ -239,8 +242,10 @@ class SparkWarehouse(Warehouse):
         if place.kind == COPY:
             self.lake.forget(name)
         elif verb.startswith(ANEW) and name not in query[write.end() :]:
-            self.lake.forget(name)
-            self._drop(name)
+            with self.transaction():
+                self.lake.forget(name)
+                self._drop(name)
+                return super().sql(query, params)
         elif verb.startswith("DELETE") and not self._hits(query, write, params):
             return self.connection
         else:
@@ -256,11 +261,12 @@ class SparkWarehouse(Warehouse):
         if not self.view_text(name):
             self.lake.forget(name)
             return
-        self.connection.execute(f"CREATE OR REPLACE TEMP TABLE adopted AS SELECT * FROM {name}")
-        self.lake.forget(name)
-        self._drop(name)
-        self.connection.execute(f"CREATE TABLE {name} AS SELECT * FROM adopted")
-        self.connection.execute("DROP TABLE adopted")
+        with self.transaction():
+            self.connection.execute(f"CREATE OR REPLACE TEMP TABLE adopted AS SELECT * FROM {name}")
+            self.lake.forget(name)
+            self._drop(name)
+            self.connection.execute(f"CREATE TABLE {name} AS SELECT * FROM adopted")
+            self.connection.execute("DROP TABLE adopted")
 
     def ensure(self, name: str) -> None:
         """As in the base class; a table of the lake that is of another version becomes one of the driver."""
