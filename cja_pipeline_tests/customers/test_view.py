@@ -228,6 +228,7 @@ def test_referral_goes_to_who_invited() -> None:
             {**ANNA, "referral_code": "ANNA1", "referred_by_code": "ANNA1"},
             {"contact_id": "2", "created_at": at("4 10:00"), "referred_by_code": "ANNA1"},
             {"contact_id": "3", "created_at": at("4 10:00"), "referred_by_code": "NOBODY"},
+            {"contact_id": "5", "created_at": dt.datetime(2199, 1, 1), "referred_by_code": "ANNA1"},  # noqa: DTZ001
         ]
     )
     rows = wh.sql(
@@ -300,7 +301,12 @@ def test_who_can_be_mailed() -> None:
 
 
 def test_nobody_invites_themselves() -> None:
-    anna_again = {"contact_id": "4", "merged_contact_ids": "1;4", "referred_by_code": "ANNA1"}
+    anna_again = {
+        "contact_id": "4",
+        "created_at": at("4 10:00"),
+        "merged_contact_ids": "1;4",
+        "referred_by_code": "ANNA1",
+    }
     wh = built(
         contacts=[
             {**ANNA, "referral_code": "ANNA1"},
@@ -314,6 +320,7 @@ def test_nobody_invites_themselves() -> None:
         "JOIN customers.identity_links l USING (customer_id) GROUP BY customer_id ORDER BY 1"
     ).fetchall()
     assert rows == [("contact:1", False), ("contact:2", True), ("contact:3", False)]
+    assert wh.count("customers.referrals") == 0  # when the second contact came is not known
 
 
 def test_building_again_gives_equal_tables() -> None:

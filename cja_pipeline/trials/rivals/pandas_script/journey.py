@@ -156,7 +156,8 @@ def _referrals(contacts: pd.DataFrame, links: pd.DataFrame, until: pd.Timestamp)
     friends = friends.assign(
         customer_id=friends["inviter"].map(people), friend=friends["contact_id"].map(people)
     )
-    friends = friends.dropna(subset=["customer_id", "friend"]).sort_values(
+    friends = friends.dropna(subset=["customer_id", "friend"])
+    friends = friends[friends["customer_id"] != friends["friend"]].sort_values(
         ["friend", "created_at", "contact_id"]
     )
     number = (friends.groupby("friend").cumcount() + 1).astype("str")

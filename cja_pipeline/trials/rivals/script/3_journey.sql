@@ -95,7 +95,7 @@ everything as (
     join (select referral_code, min(contact_id) as contact_id from contacts group by 1) as inviter
         on inviter.referral_code = c.referred_by_code and inviter.contact_id <> c.contact_id
     join links o on o.kind = 'contact' and o.id = inviter.contact_id
-    join links f on f.kind = 'contact' and f.id = c.contact_id
+    join links f on f.kind = 'contact' and f.id = c.contact_id and f.customer_id <> o.customer_id
     where c.created_at <= getvariable('observed_until')
 ),
 numbered as (
