@@ -19,11 +19,11 @@ from functools import cached_property
 from cja_pipeline import __version__
 from cja_pipeline.sql import literal
 from cja_pipeline.tables import TABLES
-from cja_pipeline.warehouse import Warehouse
+from cja_pipeline.warehouse import SCHEMAS, Warehouse
 
 DIGESTS, STATE = "customers.made_of", "customers.made_by"
 MOST = 0.4  # beyond this share of keys, making the whole table is cheaper
-NOW, TOUCHED = "made_now", "touched"  # temporary tables
+NOW, TOUCHED = "keys_now", "keys_touched"  # temporary tables
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Keyed:
     @property
     def others(self) -> list[str]:
         """Tables that the model reads as a whole."""
-        read = set(re.findall(r"\b(?:config|validated|customers|kpis)\.\w+\b", _code(self.model)))
+        read = set(re.findall(rf"\b(?:{'|'.join(SCHEMAS)})\.\w+\b", _code(self.model)))
         return sorted(read - {one.table for one in self.inputs} - self.wholes.keys())
 
     def read(self, wh: Warehouse, table: str) -> str:
@@ -87,6 +87,8 @@ def build_keyed(wh: Warehouse, made: Keyed) -> int:
             _renew_all(wh, made)
         rows = wh.count(made.table)
         note(wh, made.table, rules, rows)
+        for table in (NOW, TOUCHED):
+            wh.execute(f"DROP TABLE IF EXISTS {table}")
     return rows
 
 
@@ -147,7 +149,7 @@ def _renew_touched(wh: Warehouse, made: Keyed) -> bool:
     if not touched:
         return True
     among = f"IN (SELECT key FROM {TOUCHED})"
-    model = made.model
+    model, narrowed = made.model, []
     for table in {one.table for one in made.inputs if one.narrow}:
         narrow = f"narrow_{table.replace('.', '_')}"
         rows = " UNION ".join(
@@ -157,8 +159,11 @@ def _renew_touched(wh: Warehouse, made: Keyed) -> bool:
         )
         wh.execute(f"CREATE OR REPLACE TEMP TABLE {narrow} AS SELECT * FROM {table} WHERE rowid IN ({rows})")
         model = re.sub(rf"\b{re.escape(table)}\b", narrow, model)
+        narrowed.append(narrow)
     wh.execute(f"DELETE FROM {made.table} WHERE {_number(made.key)} {among}")
     wh.insert(made.table, f"SELECT * FROM ({model.strip()}\n) AS m WHERE {_number(f'm.{made.key}')} {among}")
+    for narrow in narrowed:
+        wh.execute(f"DROP TABLE {narrow}")
     wh.execute(f"DELETE FROM {DIGESTS} WHERE table_name = ? AND key {among}", [made.table])
     wh.execute(
         f"INSERT INTO {DIGESTS} SELECT ?, key, digest FROM {TOUCHED} WHERE digest IS NOT NULL", [made.table]
