@@ -125,14 +125,15 @@ def _phones(wh: Warehouse, normaliser: Normaliser, keyring: Keyring) -> None:
         for column in ("phone", "mobile")
     )
     read_plain_phones(wh, normaliser, numbers)
-    others = "SELECT node, value, country FROM said_phones WHERE NOT is_read"
-    _apply(
-        wh, "other_phones", others, lambda _, value, country: (normaliser.phone(value, country),), ["number"]
-    )
+    others = "SELECT DISTINCT value, country FROM said_phones WHERE NOT is_read"
+    _apply(wh, "other_phones", others, lambda value, country: (normaliser.phone(value, country),), ["number"])
     key, pads = keyring.sql("phone", "sha256(number)")
     wh.execute(
-        f"CREATE OR REPLACE TEMP TABLE phones_of AS SELECT node, {key} AS key FROM (SELECT node, number"
-        " FROM said_phones UNION ALL SELECT node, number FROM other_phones) WHERE number IS NOT NULL",
+        f"CREATE OR REPLACE TEMP TABLE phones_of AS SELECT node, {key} AS key FROM ("
+        "SELECT node, number FROM said_phones WHERE is_read UNION ALL"
+        " SELECT s.node, o.number FROM said_phones s JOIN other_phones o"
+        " ON o.value = s.value AND o.country IS NOT DISTINCT FROM s.country WHERE NOT s.is_read)"
+        " WHERE number IS NOT NULL",
         pads,
     )
     for name in ("said_phones", "other_phones"):

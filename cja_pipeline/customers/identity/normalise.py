@@ -25,6 +25,7 @@ _WORDS = re.compile(r"[^\W_]+")
 _HEX64 = re.compile(r"[0-9a-f]{64}")
 _UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "æ": "ae", "ø": "oe", "å": "aa"})
 LATEST_BIRTH_YEAR = 2099
+LONGEST_ID = 200
 DOMAINS_KEPT = 100_000
 _ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _DATE_FORMATS = ("%Y-%m-%d", "%d.%m.%Y", "%Y/%m/%d", "%Y%m%d", "%d/%m/%Y")
@@ -71,9 +72,9 @@ class Normaliser:
         self.domain = lru_cache(DOMAINS_KEPT)(self._domain)
 
     def identifier(self, value: Any) -> str | None:
-        """An opaque id as text; None for placeholders, runs of zeros, and anything longer than 200."""
+        """An opaque id as text; None for placeholders, runs of zeros, and those above `LONGEST_ID`."""
         found = text(value)
-        if found is None or len(found) > 200 or found.casefold() in self._junk_ids:
+        if found is None or len(found) > LONGEST_ID or found.casefold() in self._junk_ids:
             return None
         return found if found.strip("0-") else None
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from cja_pipeline.customers.config import Identity
+from cja_pipeline.customers.identity.normalise import LONGEST_ID
 from cja_pipeline.sql import literal
 
-LONGEST_ID = 200
+_LOCAL = "[a-z0-9.!#$%&'*+/=?^_`{|}~-]+"
 
 
 def is_plain_id(value: str) -> str:
@@ -21,7 +22,7 @@ def is_plain_id(value: str) -> str:
 
 def plain_id(value: str, rules: Identity) -> str:
     """`Normaliser.identifier` of a plain value."""
-    junk = listed(junk.lower() for junk in rules.junk_ids)
+    junk = listed(junk.casefold() for junk in rules.junk_ids)
     unusable = f"length({value}) > {LONGEST_ID} OR trim({value}, '0-') = '' OR lower({value}) IN ({junk})"
     return f"CASE WHEN {unusable} THEN NULL ELSE {value} END"
 
@@ -47,8 +48,8 @@ def plain_mails(select: str, rules: Identity) -> str:
     """
     said, mail = rules.email, "concat(kept, '@', domain)"
     return (
-        f"SELECT value, CASE WHEN domain IS NOT NULL AND regexp_full_match(local, '{_LOCAL}') AND kept <> ''"
-        f" AND bare NOT IN ({listed(role.casefold() for role in said.role_names)})"
+        f"SELECT value, CASE WHEN domain IS NOT NULL AND regexp_full_match(local, {literal(_LOCAL)})"
+        f" AND kept <> '' AND bare NOT IN ({listed(role.casefold() for role in said.role_names)})"
         f" AND {mail} NOT IN ({listed(junk.casefold() for junk in said.junk_values)}) THEN {mail}"
         " END AS email, spelled"
         f" FROM (SELECT *, CASE WHEN domain IN ({listed(said.ignore_dots)}) THEN replace(folded, '.', '')"
@@ -60,9 +61,6 @@ def plain_mails(select: str, rules: Identity) -> str:
         " ELSE spelled END, '@', 1) AS local"
         f" FROM (SELECT value, domain, lower(value) AS spelled FROM ({select}))))))"
     )
-
-
-_LOCAL = "[a-z0-9.!#$%&''*+/=?^_`{|}~-]+"
 
 
 def listed(values: Iterable[str]) -> str:
