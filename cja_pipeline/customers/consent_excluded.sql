@@ -1,12 +1,16 @@
 -- How much was seen and left out of every analysis, because there was no consent at the time it happened.
+-- Web events of a device are in the web activity unless consent had been withdrawn.
 with web as (
     select
-        e.occurred_at,
+        occurred_at,
         'web_analytics' as source,
-        case when e.visitor_id is null then 1 else 0 end as not_given,
-        case when e.visitor_id is not null and a.event_id is null then 1 else 0 end as withdrawn
-    from validated.web_events e
-    left join customers.web_activity a on a.event_id = e.event_id
+        1 as seen,
+        case when visitor_id is null then 1 else 0 end as not_given,
+        case when visitor_id is null then 0 else 1 end as withdrawn
+    from validated.web_events
+    union all
+    select occurred_at, 'web_analytics', 0, 0, -1
+    from customers.web_activity
 ),
 refused as (
     select distinct e.event_id
@@ -21,6 +25,7 @@ mails as (
     select
         e.occurred_at,
         'email' as source,
+        1 as seen,
         0 as not_given,
         case when r.event_id is not null then 1 else 0 end as withdrawn
     from validated.email_events e
@@ -36,7 +41,7 @@ select
     case when s.occurred_at < d.boundary_at then d.date_before else d.date_after end as business_date,
     s.source,
     'analytics' as purpose,
-    count(*) as events,
+    sum(s.seen) as events,
     sum(s.not_given) as not_given,
     sum(s.withdrawn) as withdrawn,
     sum(s.not_given) + sum(s.withdrawn) as excluded

@@ -8,11 +8,11 @@ with totals as (
         bool_or(a.is_first_visit) as is_new_visitor,
         min(a.occurred_at) as started_at,
         max(a.occurred_at) as ended_at,
-        min_by(a.device, a.event_number) filter (where a.device is not null) as device,
-        min_by(a.country, a.event_number) filter (where a.country is not null) as country,
-        min_by(a.page_path, a.event_number) filter (where a.page_path is not null) as landing_page,
-        max_by(a.page_path, a.event_number) filter (where a.page_path is not null) as exit_page,
-        min_by(a.traffic_key, a.event_number) filter (where m.is_informative) as traffic_key,
+        min_by(a.device, a.place) filter (where a.device is not null) as device,
+        min_by(a.country, a.place) filter (where a.country is not null) as country,
+        min_by(a.page_path, a.place) filter (where a.page_path is not null) as landing_page,
+        max_by(a.page_path, a.place) filter (where a.page_path is not null) as exit_page,
+        min_by(a.traffic_key, a.place) filter (where m.is_informative) as traffic_key,
         count(*) as events,
         count(*) filter (where a.event_name = 'page_view') as page_views,
         count(*) filter (where a.event_name = 'view_item') as product_views,
@@ -22,11 +22,15 @@ with totals as (
         count(*) filter (where a.error_message is not null) as errors,
         -- a test order is no order; one that was canceled later is
         count(distinct case when a.event_name = 'purchase' and x.order_id is null then a.order_id end) as orders,
-        min_by(a.order_id, a.event_number)
+        min_by(a.order_id, a.place)
             filter (where a.event_name = 'purchase' and a.order_id is not null and x.order_id is null) as order_id,
         coalesce(sum(a.engagement_ms), 0) / 1000.0 as engagement_seconds,
         coalesce(bool_or(a.session_engaged), false) as was_engaged
-    from customers.web_activity a
+    -- first and last by time; events of the same moment by id
+    from (
+        select *, concat(date_diff('microsecond', timestamp '1970-01-01', occurred_at), '|', event_id) as place
+        from customers.web_activity
+    ) a
     left join customers.channel_map m on m.traffic_key = a.traffic_key
     left join customers.orders_excluded x on x.order_id = a.order_id and x.reason = 'test'
     group by a.session_id
@@ -38,7 +42,7 @@ reloads as (
         select
             a.session_id,
             a.occurred_at,
-            lag(a.occurred_at, 2) over (partition by a.session_id, a.page_path order by a.event_number) as two_before
+            lag(a.occurred_at, 2) over (partition by a.session_id, a.page_path order by a.occurred_at, a.event_id) as two_before
         from customers.web_activity a
         where a.event_name = 'page_view'
     ) views

@@ -5,32 +5,29 @@
 -- what a customer did on a device after withdrawing consent.
 -- A visit with a login belongs to the customer who logged in (most login events, then the earliest); any other
 -- visit belongs to the owner of the device.
--- The windows run on few columns and the rest is joined afterwards: half the work of sorting whole rows.
+-- Only times are sorted, and visits are joined to events by time, day by day: half the work of sorting whole events.
 with hits as (
     select
-        e.event_id,
         e.visitor_id,
         e.login_id,
         e.occurred_at,
-        row_number() over (partition by e.visitor_id order by e.occurred_at, e.event_id) as event_number,
-        lag(e.occurred_at) over (partition by e.visitor_id order by e.occurred_at, e.event_id) as previous_at
+        lag(e.occurred_at) over (partition by e.visitor_id order by e.occurred_at) as previous_at
     from validated.web_events e
     where e.visitor_id is not null
 ),
+-- events of the same moment are peers: they see the same latest beginning
 runs as (
     select
-        h.event_id,
         h.visitor_id,
         h.login_id,
         h.occurred_at,
-        h.event_number,
         max(
             case when h.previous_at is null
                 or h.occurred_at > h.previous_at + p.session_timeout_minutes * interval '1' minute
             then h.occurred_at end
         ) over (
-            partition by h.visitor_id order by h.event_number
-            rows between unbounded preceding and current row
+            partition by h.visitor_id order by h.occurred_at
+            range between unbounded preceding and current row
         ) as run_at,
         p.session_cap_hours
     from hits h
@@ -38,11 +35,9 @@ runs as (
 ),
 parts as materialized (
     select
-        r.event_id,
         r.visitor_id,
         r.login_id,
         r.occurred_at,
-        r.event_number,
         r.run_at,
         cast(floor(
             cast(date_diff('microsecond', r.run_at, r.occurred_at) as double) / (r.session_cap_hours * 3600000000.0)
@@ -56,7 +51,7 @@ login_votes as (
         s.part,
         l.customer_id,
         count(*) as votes,
-        min(s.event_number) as first_number
+        min(s.occurred_at) as first_at
     from parts s
     join customers.identity_links l on l.kind = 'login' and l.record_key = concat('login:', s.login_id)
     where s.login_id is not null
@@ -66,18 +61,29 @@ login_ranks as (
     select
         v.*,
         row_number() over (
-            partition by v.visitor_id, v.run_at, v.part order by v.votes desc, v.first_number
+            partition by v.visitor_id, v.run_at, v.part order by v.votes desc, v.first_at, v.customer_id
         ) as place
     from login_votes v
+),
+-- what a visit holds of each day
+spans as (
+    select
+        s.visitor_id,
+        s.run_at,
+        s.part,
+        cast(s.occurred_at as date) as day,
+        min(s.occurred_at) as from_at,
+        max(s.occurred_at) as until_at
+    from parts s
+    group by s.visitor_id, s.run_at, s.part, cast(s.occurred_at as date)
 ),
 visits as (
     select
         s.visitor_id,
         s.run_at,
         s.part,
-        min(s.event_number) = 1 as is_first_visit
-    from parts s
-    group by s.visitor_id, s.run_at, s.part
+        s.part = 0 and s.run_at = min(s.run_at) over (partition by s.visitor_id) as is_first_visit
+    from (select distinct visitor_id, run_at, part from spans) s
 ),
 -- materialized: else a visit's id would be made again for each of its events
 owned as materialized (
@@ -99,38 +105,39 @@ owned as materialized (
     left join login_ranks g
         on g.visitor_id = s.visitor_id and g.run_at = s.run_at and g.part = s.part and g.place = 1
 ),
--- few customers ever withdraw consent: only what was done in their visits is compared with the times
-withdrawn as materialized (
+acts as (
     select
-        o.visitor_id,
-        o.run_at,
-        o.part,
-        w.from_at,
-        w.until_at
-    from owned o
-    join customers.consent_spells w
-        on w.customer_id = o.customer_id and w.purpose = 'analytics' and not w.granted
-),
-refused as (
-    select distinct s.event_id
-    from withdrawn w
-    join parts s on s.visitor_id = w.visitor_id and s.run_at = w.run_at and s.part = w.part
-    where s.occurred_at >= w.from_at and s.occurred_at < w.until_at
-),
--- materialized: else the widest rows would be the side of the join that is kept in memory
-acts as materialized (
-    select
-        s.event_id,
-        s.event_number,
+        s.visitor_id,
+        s.day,
+        s.from_at,
+        s.until_at,
         o.session_id,
         o.customer_id,
         o.visitor_key,
         o.visitor_rule,
         o.is_first_visit
-    from parts s
+    from spans s
     join owned o on o.visitor_id = s.visitor_id and o.run_at = s.run_at and o.part = s.part
-    left join refused x on x.event_id = s.event_id
-    where x.event_id is null
+),
+-- few customers ever withdraw consent: only what was done in their visits is compared with the times
+withdrawn as materialized (
+    select
+        a.visitor_id,
+        a.day,
+        greatest(a.from_at, w.from_at) as from_at,
+        a.until_at,
+        w.until_at as before_at
+    from acts a
+    join customers.consent_spells w
+        on w.customer_id = a.customer_id and w.purpose = 'analytics' and not w.granted
+        and w.from_at <= a.until_at and w.until_at > a.from_at
+),
+refused as (
+    select distinct e.event_id
+    from validated.web_events e
+    join withdrawn w
+        on w.visitor_id = e.visitor_id and w.day = cast(e.occurred_at as date)
+        and e.occurred_at between w.from_at and w.until_at and e.occurred_at < w.before_at
 )
 select
     e.event_id,
@@ -140,7 +147,6 @@ select
     a.visitor_rule,
     a.is_first_visit,
     e.occurred_at,
-    a.event_number,
     e.event_name,
     e.page_path,
     e.page_type,
@@ -172,6 +178,9 @@ select
     e.error_message,
     e.experiment,
     e.variant
-from acts a
-join validated.web_events e on e.event_id = a.event_id
-where coalesce(e.consent_analytics, true)
+from validated.web_events e
+join acts a
+    on a.visitor_id = e.visitor_id and a.day = cast(e.occurred_at as date)
+    and e.occurred_at between a.from_at and a.until_at
+left join refused x on x.event_id = e.event_id
+where coalesce(e.consent_analytics, true) and x.event_id is null

@@ -17,7 +17,7 @@ pages AS (
         session_id,
         min(browser) AS browser,
         min(os) AS os,
-        min_by(page_path, event_number) FILTER (WHERE event_name = 'view_item') AS product_page
+        min_by(page_path, concat(date_diff('microsecond', timestamp '1970-01-01', occurred_at), '|', event_id)) FILTER (WHERE event_name = 'view_item') AS product_page
     FROM customers.web_activity
     GROUP BY session_id
 ),

@@ -4,32 +4,34 @@
 with rules as (
     select distinct event from config.touchpoint_rules where source = 'web_analytics'
 ),
-traced as (
-    select a.event_id, s.is_bot
+machines as (
+    select a.event_id
     from customers.web_activity a
-    join customers.sessions s on s.session_id = a.session_id
+    join customers.sessions s on s.session_id = a.session_id and s.is_bot
 ),
-missing as (
-    select e.event_id, e.visitor_id, e.login_id, e.occurred_at
-    from validated.web_events e
-    anti join customers.web_activity a on a.event_id = e.event_id
-    where e.visitor_id is not null
+-- few customers ever withdraw consent: only the events of devices that they use are looked at one by one
+withdrawals as (
+    select customer_id, from_at, until_at
+    from customers.consent_spells
+    where purpose = 'analytics' and not granted
 ),
 users as (
-    select visitor_id, customer_id from customers.visitor_map
+    select m.visitor_id, m.customer_id
+    from customers.visitor_map m
+    semi join withdrawals w on w.customer_id = m.customer_id
     union
     select e.visitor_id, l.customer_id
     from validated.web_events e
     join customers.identity_links l on l.kind = 'login' and l.record_key = concat('login:', e.login_id)
-    where e.visitor_id in (select visitor_id from missing) and e.login_id is not null
+    semi join withdrawals w on w.customer_id = l.customer_id
+    where e.visitor_id is not null
 ),
 withdrawn as (
-    select distinct m.event_id
-    from missing m
-    join users u on u.visitor_id = m.visitor_id
-    join customers.consent_spells w
-        on w.customer_id = u.customer_id and w.purpose = 'analytics' and not w.granted
-        and m.occurred_at >= w.from_at and m.occurred_at < w.until_at
+    select distinct e.event_id
+    from validated.web_events e
+    join users u on u.visitor_id = e.visitor_id
+    join withdrawals w on w.customer_id = u.customer_id and e.occurred_at >= w.from_at and e.occurred_at < w.until_at
+    anti join customers.web_activity a on a.event_id = e.event_id
 )
 select
     e._dt as day,
@@ -37,7 +39,7 @@ select
         when e.visitor_id is null then 'no_consent'
         when w.event_id is not null then 'withdrawn'
         when r.event is null then 'visit_only'
-        when t.is_bot then 'machine'
+        when b.event_id is not null then 'machine'
         else 'used'
     end as reason,
     count(*) as records,
@@ -45,5 +47,5 @@ select
 from validated.web_events e
 left join rules r on r.event = e.event_name
 left join withdrawn w on w.event_id = e.event_id
-left join traced t on t.event_id = e.event_id and r.event is not null
+left join machines b on b.event_id = e.event_id
 group by 1, 2
