@@ -6,7 +6,7 @@ WITH moments AS (
         p.last_day - CAST($outcome_days * (n.step + 1) AS INTEGER) AS cut_day,
         n.step
     FROM config.journey_params AS p
-    CROSS JOIN (SELECT unnest(generate_series(0, 11)) AS step) AS n
+    CROSS JOIN (SELECT unnest(generate_series(0, CAST($moments AS INTEGER) - 1)) AS step) AS n
 ),
 usable AS (
     SELECT m.cut_day
@@ -14,6 +14,11 @@ usable AS (
     CROSS JOIN config.params AS p
     -- as long again before the feature window, so that the standing with the shop before it is known
     WHERE m.cut_day - CAST(2 * $feature_days AS INTEGER) + 1 >= p.first_day
+),
+drawn AS (
+    SELECT customer_id
+    FROM customers.customers
+    WHERE substr(md5(customer_id), 1, 6) <= $drawn
 ),
 seen AS (
     SELECT
@@ -27,6 +32,7 @@ seen AS (
     INNER JOIN customers.touchpoints AS t
         ON t.business_date > u.cut_day - CAST($feature_days AS INTEGER)
         AND t.business_date <= u.cut_day + CAST($outcome_days AS INTEGER)
+    WHERE t.customer_id IN (SELECT customer_id FROM drawn)
 ),
 people AS (
     SELECT

@@ -16,6 +16,7 @@ from cja_pipeline.warehouse import Warehouse
 
 __all__ = ["build_insights", "stratified_ratio"]
 MARKETING = "Marketing"
+DRAWS = 16**6  # a customer is drawn by the first six hexadecimal digits of the digest of the id
 LABELS = {
     "search": "used the search",
     "email_received": "got a mailing",
@@ -49,14 +50,18 @@ def _associations(wh: Warehouse, config: Insights) -> list[dict[str, Any]]:
     from cja_pipeline.kpis.stats import benjamini_hochberg
 
     wh.ensure("customers.identity_links")  # without any, everybody counts as unknown
-    windows = {"feature_days": config.feature_days, "outcome_days": config.outcome_days}
-    counts = wh.model(model_text("insight_features"), windows)
-    mailings = wh.model(model_text("insight_mailings"), windows | {"min_exposed": config.min_exposed})
+    share = min(1.0, config.customers / max(wh.count("customers.customers"), 1))
+    names = ("feature_days", "outcome_days", "moments")
+    limits = {name: getattr(config, name) for name in names} | {"drawn": f"{int(share * DRAWS) - 1:06x}"}
+    counts = wh.model(model_text("insight_features"), limits)
+    mailings = wh.model(
+        model_text("insight_mailings"), limits | {"min_mailed": int(share * config.min_exposed / 4)}
+    )
     departments = dict(wh.sql("SELECT touchpoint_type, department FROM config.touchpoint_rules").fetchall())
     rows = []
     for part, moments in ((counts, "moments"), (mailings, "mailings")):
         for feature, found in compare(part).items():
-            rows.append(_row(feature, *found, moments, config, departments))
+            rows.append(_row(feature, *found, moments, config, departments) | {"share": share})
     if not rows:
         return []
     q_values = benjamini_hochberg([row["p_value"] for row in rows])
@@ -126,9 +131,12 @@ def _words(row: dict[str, Any], config: Insights) -> dict[str, str]:
 
 def _occasions(row: dict[str, Any], config: Insights) -> str:
     """What subjects are counted over."""
+    occasions = f" in windows of {config.feature_days} days"
     if row["moments"] == "mailings":
-        return " on the mailing list, mailing by mailing"
-    return f" in windows of {config.feature_days} days"
+        occasions = " on the mailing list, mailing by mailing"
+    return occasions + (
+        f" (of {row['share']:.0%} of all customers, drawn at random)" if row["share"] < 1 else ""
+    )
 
 
 def _late_channels(wh: Warehouse) -> list[dict[str, Any]]:

@@ -108,6 +108,11 @@ class Friction(StrictModel):
     incident_max_q: float = Field(gt=0, lt=1)
     keep: int = Field(ge=1)
 
+    @property
+    def days(self) -> int:
+        """How many days any of it looks at."""
+        return max(self.window_days, self.incident_window_days)
+
 
 class Anomalies(StrictModel):
     """How unusual a day must be, against which past."""
@@ -121,10 +126,12 @@ class Anomalies(StrictModel):
 
 
 class Insights(StrictModel):
-    """Windows of feature and outcome, and what is worth telling."""
+    """Windows of feature and outcome, how many outcome windows and customers count, what is worth telling."""
 
     feature_days: int = Field(ge=1)
     outcome_days: int = Field(ge=1)
+    moments: int = Field(ge=1)
+    customers: int = Field(ge=1000)
     min_exposed: int = Field(ge=20)
     min_lift: float = Field(ge=0)
     max_q: float = Field(gt=0, lt=1)

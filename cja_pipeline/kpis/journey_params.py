@@ -75,6 +75,7 @@ def _write_parameters(wh: Warehouse, config: JourneyConfig, fingerprint: str) ->
             {journey.idle_days} AS idle_days, {journey.path_steps} AS path_steps,
             {journey.top_paths} AS top_paths, {journey.min_customers} AS min_customers,
             p.last_day - {config.attribution.period_days - 1} AS credit_from,
+            {config.friction.days} AS friction_days,
             '{fingerprint}' AS fingerprint
         FROM config.params AS p
         """,
