@@ -183,6 +183,7 @@ def _bring(
         elif tonight != held:
             away, new = rows.changes()
             safe = new <= MOST * tonight.rows and held.rows - away + new == tonight.rows
+            rows.compared = safe  # else the state is what was sent, the whole of tonight
             (publish_write.change if safe else publish_write.renew)(connection, target, rows)
         if tonight != held and _count(connection, target) != tonight.rows:
             raise PublishError(f"{target.name} has rows with one key; the last publication stays")

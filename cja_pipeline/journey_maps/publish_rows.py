@@ -33,7 +33,7 @@ class Fingerprint:
 class Rows:
     """The published columns of one table of the warehouse, tonight and as they were published last.
 
-    `tonight` is known once `fingerprint` was called; `compared` whether `changes` was.
+    `tonight` is known once `fingerprint` was called; `compared`: only the rows that `changes` found are sent.
     """
 
     warehouse: Warehouse
@@ -109,7 +109,6 @@ class Rows:
             self.warehouse.execute(
                 f"CREATE OR REPLACE TEMP TABLE {place} AS FROM {one} ANTI JOIN {other} USING (row_hash)"
             )
-        self.compared = True
         return self.warehouse.count(self._away), self.warehouse.count(self._new)
 
     def gone(self, value: Value) -> str:

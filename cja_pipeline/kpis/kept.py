@@ -45,12 +45,14 @@ def touched(wh: Warehouse, digests: Mapping[Place, Digests], starts: Mapping[str
     for table in (PERIODS, keyed.STATE):
         wh.ensure(table)
     wh.connection.register("periods_now", _frame(digests, starts))
-    wh.execute(
-        f"CREATE OR REPLACE TEMP TABLE {TOUCHED} AS SELECT kpi_id, grain, period_start, n.place "
-        f"FROM periods_now n FULL JOIN {PERIODS} o USING (kpi_id, grain, period_start) "
-        "WHERE n.digest IS DISTINCT FROM o.digest"
-    )
-    wh.connection.unregister("periods_now")
+    try:
+        wh.execute(
+            f"CREATE OR REPLACE TEMP TABLE {TOUCHED} AS SELECT kpi_id, grain, period_start, n.place "
+            f"FROM periods_now n FULL JOIN {PERIODS} o USING (kpi_id, grain, period_start) "
+            "WHERE n.digest IS DISTINCT FROM o.digest"
+        )
+    finally:
+        wh.connection.unregister("periods_now")
     rows = wh.sql(f"SELECT kpi_id, grain, place FROM {TOUCHED} WHERE place IS NOT NULL").fetchall()
     most = keyed.MOST * sum(map(len, digests.values()))
     if len(rows) > most or not keyed.is_known(wh, VALUES, _rules()):
@@ -75,8 +77,10 @@ def renew(
         )
         if any(mask.any() for mask in masks.values()):
             wh.connection.register("values_now", pd.DataFrame(values))
-            wh.insert(VALUES, "SELECT * FROM values_now")
-            wh.connection.unregister("values_now")
+            try:
+                wh.insert(VALUES, "SELECT * FROM values_now")
+            finally:
+                wh.connection.unregister("values_now")
         rows = wh.count(VALUES)
     if wh.replaces_rows:
         wh.write(PERIODS, _frame(digests, starts).drop(columns="place"))

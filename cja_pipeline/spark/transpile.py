@@ -1,7 +1,7 @@
 """A SQL model, which is written for DuckDB, as the same SELECT for Spark.
 
 sqlglot does most of it. What it lets through with another meaning is put right here; a parity test compares
-every model's rows on both engines.
+the rows of every table's model on both engines.
 """
 
 from __future__ import annotations

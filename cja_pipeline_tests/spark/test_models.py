@@ -1,4 +1,4 @@
-"""Every model on both engines over the tables of one night: DuckDB is the truth for Spark."""
+"""The model of every table on both engines over the tables of one night: DuckDB is the truth for Spark."""
 
 from __future__ import annotations
 
