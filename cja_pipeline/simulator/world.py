@@ -18,6 +18,8 @@ from .build import WorldManifest
 from .calendar import micros
 from .ga4_store import earlier_bytes
 
+LARGE = 1 << 30  # bytes of text
+
 
 @dataclass(frozen=True)
 class StoredObject:
@@ -63,7 +65,7 @@ class World:
     def table(self, name: str) -> pa.Table:
         """A vendor stream such as ``klaviyo/events``, sorted by visible_from."""
         if name not in self._views:
-            self._views[name] = pq.read_table(self.folder / f"{name}.parquet")
+            self._views[name] = _in_one_piece(pq.read_table(self.folder / f"{name}.parquet"))
         return self._views[name]
 
     def numbers(self, name: str, column: str) -> np.ndarray:
@@ -120,6 +122,16 @@ class World:
 @lru_cache(maxsize=4)
 def _opened(folder: Path, stamp: int) -> World:
     return World(folder)
+
+
+def _in_one_piece(table: pa.Table) -> pa.Table:
+    """The table in one chunk, else every page that is taken of it would join all chunks; Arrow addresses two
+    gigabytes of text in a chunk, unless it is told that there are more."""
+    fields = [
+        field.with_type(pa.large_string()) if field.type == pa.string() and column.nbytes > LARGE else field
+        for field, column in zip(table.schema, table.columns, strict=True)
+    ]
+    return table.cast(pa.schema(fields)).combine_chunks()
 
 
 def _digest(path: Path) -> tuple[int, str]:

@@ -6,6 +6,7 @@ import datetime as dt
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from cja_pipeline.simulator.build import build_world
@@ -112,3 +113,13 @@ def test_business_days_follow_the_shops_clock() -> None:
     moments = calendar.moment(np.array([0.5, 1.0, 1.999]))
     assert calendar.day_of(moments).tolist() == [0, 1, 1]
     assert np.allclose(calendar.position(moments), [0.5, 1.0, 1.999], atol=1e-6)
+
+
+def test_text_beyond_what_arrow_addresses_is_read_alike(
+    world: World, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cja_pipeline.simulator.world.LARGE", 0)
+    huge = World(folder).table("klaviyo/events")
+    assert pa.types.is_large_string(huge.schema.field("json").type)
+    assert huge["json"].num_chunks == 1
+    assert huge.to_pylist() == world.table("klaviyo/events").to_pylist()
