@@ -46,3 +46,15 @@ def test_weights_of_pairs_are_alike(java: None, night: Path, tmp_path: Path):
     assert (both["is_personal"] == both["is_personal_spark"]).all()
     assert ((both["weight"] - both["weight_spark"]).abs() < 1e-6).mean() >= ALIKE
     assert both["weight"].nunique() > 50
+
+
+@pytest.mark.slow
+@pytest.mark.spark
+def test_a_night_without_pairs_has_no_weights(java: None, night: Path, tmp_path: Path):
+    path = tmp_path / "warehouse.duckdb"
+    shutil.copy(night / "warehouse.duckdb", path)
+    with SparkWarehouse(path, url=URL, lake=tmp_path / "lake") as wh:
+        none = wh.df("SELECT node, other FROM customers.identity_pairs WHERE false")
+        assert weights(wh, identity(), current(None), none).empty
+        wh.execute("DELETE FROM customers.identity_records")
+        assert weights(wh, identity(), current(None), none).empty

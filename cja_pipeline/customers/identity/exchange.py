@@ -12,8 +12,9 @@ if TYPE_CHECKING:
 
 
 def arrow(wh: Warehouse, select: str) -> pa.Table:
-    """The result of a query."""
-    return wh.connection.sql(select).to_arrow_table()
+    """The result of a query; without rows it still has a piece of each column, which Spark needs."""
+    found = wh.connection.sql(select).to_arrow_table()
+    return found if found.num_rows else found.schema.empty_table()
 
 
 def fill(
