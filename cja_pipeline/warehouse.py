@@ -20,7 +20,7 @@ from cja_pipeline.crashpoints import crashpoint
 from cja_pipeline.sql import literal
 from cja_pipeline.sql import name as quoted
 from cja_pipeline.tables import TABLES, Table
-from cja_pipeline.warehouse_file import PATIENCE_SECONDS, connect
+from cja_pipeline.warehouse_file import PATIENCE_SECONDS, clear_spilled, connect
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,8 +60,9 @@ class Warehouse:
     def _open(self) -> None:
         self.connection = connect(str(self.path), self._limits, self._patience)
         if str(self.path) != ":memory:":
-            temporary = literal(f"{self.path}.tmp")
-            self.execute(f"SET temp_directory = {temporary}")
+            spilled = Path(f"{self.path}.tmp")
+            clear_spilled(spilled)
+            self.execute(f"SET temp_directory = {literal(str(spilled))}")
         self.execute("SET TimeZone = 'UTC'")
         self.execute("SET autoinstall_known_extensions = false")
         self.execute("SET enable_progress_bar = false")  # the steps report their own progress

@@ -126,6 +126,26 @@ os.kill(os.getpid(), signal.SIGKILL)
         assert store.count("kpis.visits") == 1
 
 
+def test_what_a_killed_process_spilled_is_removed(tmp_path: Path) -> None:
+    path = tmp_path / "warehouse.duckdb"
+    held = "CREATE TEMP TABLE held AS SELECT i, md5(CAST(i AS VARCHAR)) AS text FROM range(3000000) AS t(i)"
+    program = f"""
+import os, signal, sys
+from cja_pipeline.warehouse import Warehouse
+wh = Warehouse(sys.argv[1], memory_limit="60MB", threads=1)
+wh.execute({held!r})
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    subprocess.run([sys.executable, "-c", program, str(path)], check=False)
+    left = tmp_path / "warehouse.duckdb.tmp"
+    assert sum(file.stat().st_size for file in left.iterdir()) > 10_000_000
+    with Warehouse(path, memory_limit="60MB", threads=1) as wh:
+        assert not left.exists()
+        wh.execute(held)
+        assert wh.scalar("SELECT count(DISTINCT text) FROM held") == 3_000_000
+    assert not left.exists()
+
+
 def test_every_declared_table_is_complete() -> None:
     for table in tables.load_tables().values():
         assert table.description.strip(), table.full_name

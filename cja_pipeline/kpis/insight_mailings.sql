@@ -11,8 +11,8 @@ mails AS (
     FROM customers.touchpoints AS t
     CROSS JOIN config.journey_params AS j
     WHERE t.touchpoint_type = 'email_received' AND t.campaign IS NOT NULL
-        -- who is on the list of the first of them shows in the two feature windows before it
         AND t.customer_id IN (SELECT customer_id FROM drawn)
+        -- who is on the list of the first of them shows in the two feature windows before it
         AND t.business_date > j.last_day - CAST($moments * $outcome_days + 2 * $feature_days AS INTEGER)
     GROUP BY t.campaign, t.business_date, t.customer_id
 ),
