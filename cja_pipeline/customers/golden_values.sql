@@ -66,12 +66,12 @@ visits_say as (
         'visits' as record_key,
         'web_analytics' as source,
         'country' as attribute,
-        country as value,
+        trim(country) as value,
         count(*) as times,
         max(started_at) as seen_at
     from customers.sessions
     where country is not null and not is_bot
-    group by customer_id, country
+    group by customer_id, trim(country)
 ),
 said as (
     select * from contact_says
@@ -80,25 +80,54 @@ said as (
     union all
     select * from visits_say
 ),
-offered as (
+-- windows, which go to disk where memory is short; aggregates that keep texts do not
+offers as (
     select
         s.customer_id,
+        s.record_key,
         s.attribute,
         trim(s.value) as value,
-        min(r.priority) as priority,
-        min_by(s.source, concat(lpad(cast(r.priority as varchar), 4, '0'), s.record_key)) as source,
-        min_by(s.record_key, concat(lpad(cast(r.priority as varchar), 4, '0'), s.record_key)) as record_key,
-        sum(s.times) as times,
-        count(distinct s.record_key) as records,
-        max(s.seen_at) as seen_at,
-        max(r.first_rule) as first_rule,
-        max(r.second_rule) as second_rule,
-        max(r.third_rule) as third_rule
+        s.source,
+        s.times,
+        s.seen_at,
+        r.priority,
+        r.first_rule,
+        r.second_rule,
+        r.third_rule
     from said s
     join config.survivorship r on r.attribute = s.attribute and r.source = s.source
     left join config.empty_values e on e.value = lower(trim(s.value))
     where trim(s.value) <> '' and e.value is null
-    group by s.customer_id, s.attribute, trim(s.value)
+),
+agreed as (
+    select
+        o.*,
+        row_number() over (
+            partition by customer_id, attribute, value order by priority, record_key
+        ) as turn,
+        sum(o.times) over same_value as all_times,
+        count(*) over same_value as records,
+        max(o.seen_at) over same_value as last_seen_at
+    from offers o
+    window same_value as (partition by customer_id, attribute, value)
+),
+-- a value by the best of the records that offer it
+offered as (
+    select
+        customer_id,
+        attribute,
+        value,
+        source,
+        record_key,
+        priority,
+        all_times as times,
+        records,
+        last_seen_at as seen_at,
+        first_rule,
+        second_rule,
+        third_rule
+    from agreed
+    where turn = 1
 ),
 aged as (
     select
