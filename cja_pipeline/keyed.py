@@ -2,9 +2,10 @@
 
 The rows of one key (a visit, a customer) are a function of the input rows of that key. So a digest of the
 input rows is kept per key, and the model runs again, on the rows of those keys, where the digest is another
-one: for whatever reason, late data, a merge, an erasure, a refund. Whatever else the model reads (parameters,
-rules) counts as a whole: when it changes, so does every row, as it does with the model, the declared columns
-or the version of the package. Rows and digests change in one transaction.
+one: for whatever reason, late data, a merge, an erasure, a refund. Of an input that is made by the same key
+the digests are taken instead of the rows. Whatever else the model reads (parameters, rules) counts as a
+whole: when it changes, so does every row, as it does with the model, the declared columns or the version of
+the package. Rows and digests change in one transaction.
 
 An input that is not declared is one that counts as a whole: forgetting one costs time, not rows.
 """
@@ -35,12 +36,15 @@ class Input:
         key: SQL of the key; `via`: the joins that it needs. A table may be given several times, if its rows
             belong to several keys.
         narrow: whether the model gets to see only rows of touched keys. Not where it looks at others' too.
+        kept: whether the table is itself made by this key: what a key's rows there are made of is known then,
+            and need not be read again from the rows.
     """
 
     table: str
     key: str
     via: str = ""
     narrow: bool = True
+    kept: bool = False
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,11 @@ class Keyed:
     key: str
     inputs: Sequence[Input]
     wholes: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> Input:
+        """The rows of this table as an input of another one of the same key."""
+        return Input(self.table, f"t.{self.key}", kept=True)
 
     @cached_property
     def model(self) -> str:
@@ -94,10 +103,15 @@ def build_keyed(wh: Warehouse, made: Keyed) -> int:
 
 def is_known(wh: Warehouse, table: str, rules: str) -> bool:
     """Whether the table is as it was left, and was made by the same rules."""
+    return known_rules(wh, table) == rules
+
+
+def known_rules(wh: Warehouse, table: str) -> str | None:
+    """The rules that the table was made by, if it is as it was left."""
     if not wh.exists(table) or wh.differs(table):
-        return False
-    known = wh.sql(f"SELECT rules, rows FROM {STATE} WHERE table_name = ?", [table]).fetchall()
-    return known == [(rules, wh.count(table))]
+        return None
+    noted = wh.sql(f"SELECT rules, rows FROM {STATE} WHERE table_name = ?", [table]).fetchall()
+    return noted[0][0] if noted and noted[0][1] == wh.count(table) else None
 
 
 def note(wh: Warehouse, table: str, rules: str, rows: int) -> None:
@@ -113,11 +127,16 @@ def _number(key: str) -> str:
 
 def _digest(wh: Warehouse, made: Keyed) -> None:
     """What every key is made of tonight: the hashes of its rows, added up."""
-    parts = [
-        f"SELECT {_number(one.key)} AS key, sum(CAST(hash({place}, {made.read(wh, one.table)}) AS HUGEINT)) "
-        f"AS total FROM {one.table} t {one.via} WHERE {one.key} IS NOT NULL GROUP BY 1"
-        for place, one in enumerate(made.inputs)
-    ]
+    parts = []
+    for place, one in enumerate(made.inputs):
+        key, rows = _number(one.key), f"{one.table} t {one.via} WHERE {one.key} IS NOT NULL"
+        columns = made.read(wh, one.table)
+        if one.kept and known_rules(wh, one.table):
+            key, columns, rows = "key", "digest", f"{DIGESTS} WHERE table_name = {literal(one.table)}"
+        parts.append(
+            f"SELECT {key} AS key, sum(CAST(hash({place}, {columns}) AS HUGEINT)) AS total "
+            f"FROM {rows} GROUP BY 1"
+        )
     wh.execute(
         f"CREATE OR REPLACE TEMP TABLE {NOW} AS SELECT key, CAST(hash(sum(total)) >> 1 AS BIGINT) AS digest "
         f"FROM ({' UNION ALL '.join(parts)}) GROUP BY key"
@@ -131,7 +150,8 @@ def _rules(wh: Warehouse, made: Keyed) -> str:
     ]
     values = [f"coalesce(CAST(({query}) AS VARCHAR), '')" for query in (*wholes, *made.wholes.values())]
     columns = [f"{name} {column.type}" for name, column in TABLES[made.table].columns.items()]
-    by = "\n".join([made.model, *columns, *map(repr, made.inputs), __version__])
+    kept = [f"{one.table}: {known_rules(wh, one.table)}" for one in made.inputs if one.kept]
+    by = "\n".join([made.model, *columns, *map(repr, made.inputs), *kept, __version__])
     return str(wh.scalar(f"SELECT md5(concat_ws('|', {', '.join([literal(by), *values])}))"))
 
 

@@ -73,6 +73,4 @@ TOUCHPOINTS = Keyed(
     ],
 )  # fmt: skip
 
-STAGE_SPELLS = Keyed(
-    "customers.stage_spells", "customer_id", [Input("customers.touchpoints", "t.customer_id")]
-)
+STAGE_SPELLS = Keyed("customers.stage_spells", "customer_id", [TOUCHPOINTS.rows])

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cja_pipeline.config import ConfigError
+from cja_pipeline.customers.inputs import TOUCHPOINTS
 from cja_pipeline.keyed import Input, Keyed, build_keyed
 from cja_pipeline.kpis.journey_config import JourneyConfig, journey_config
 from cja_pipeline.warehouse import Warehouse
@@ -21,8 +22,9 @@ TOUCHES = Keyed(
     "kpis.journey_touches",
     "customer_id",
     [
-        Input(table, "t.customer_id")
-        for table in ("customers.touchpoints", "customers.orders", "kpis.journey_keys")
+        TOUCHPOINTS.rows,
+        Input("customers.orders", "t.customer_id"),
+        Input("kpis.journey_keys", "t.customer_id"),
     ],
 )
 
