@@ -21,7 +21,8 @@ as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSO
 
 
 @contextmanager
-def open_warehouse() -> Iterator[Warehouse]:
+def existing_warehouse() -> Iterator[Warehouse]:
+    """The warehouse to answer from; ends the command if there is none, or somebody else has it open."""
     from cja_pipeline.settings import get_settings
     from cja_pipeline.warehouse import Warehouse
     from cja_pipeline.warehouse_file import WarehouseBusyError
@@ -56,7 +57,7 @@ def quality(as_json: bool) -> None:
     from cja_pipeline.console import print_json
     from cja_pipeline.validated.summary import quality_summary
 
-    with open_warehouse() as warehouse:
+    with existing_warehouse() as warehouse:
         summary = quality_summary(warehouse)
     if as_json:
         print_json(vars(summary))
@@ -101,7 +102,7 @@ def quarantine_list(as_json: bool) -> None:
     from cja_pipeline.console import print_json
     from cja_pipeline.validated.summary import quarantine_groups
 
-    with open_warehouse() as warehouse:
+    with existing_warehouse() as warehouse:
         groups = quarantine_groups(warehouse)
     if as_json:
         print_json(groups)
@@ -124,7 +125,7 @@ def quarantine_show(table: str, rule: str | None, limit: int, payload: bool, as_
     from cja_pipeline.validated.summary import quarantine_rows
 
     name = _loaded_table(table)
-    with open_warehouse() as warehouse:
+    with existing_warehouse() as warehouse:
         rows = quarantine_rows(warehouse, name, rule, limit)
     columns = ["day", "rules", "source_file", "source_row", "reason", *(["payload"] if payload else [])]
     if as_json:
@@ -151,7 +152,7 @@ def quarantine_replay(table: str) -> None:
     from cja_pipeline.validated.summary import replay
 
     name = _loaded_table(table)
-    with open_warehouse() as warehouse:
+    with existing_warehouse() as warehouse:
         before = warehouse.count(name) if warehouse.exists(name) else 0
         report = replay(warehouse, name, get_settings().landing_dir, "replay")
         came = warehouse.count(name) - before
@@ -243,7 +244,7 @@ def explain_kpi_command(
     from cja_pipeline.kpis.receipt_text import save_rows, sections
 
     dimension, _, value = slice_.partition("=")
-    with open_warehouse() as warehouse:
+    with existing_warehouse() as warehouse:
         try:
             receipt = explain_kpi(warehouse, kpi, day.date() if day else None, grain, dimension, value)
         except LookupError as error:

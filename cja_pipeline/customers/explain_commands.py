@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from cja_pipeline.answers import as_json_option, open_warehouse
+from cja_pipeline.answers import as_json_option, existing_warehouse
 
 
 @click.command("customer")
@@ -26,7 +26,7 @@ def explain_customer_command(customer_id: str, show_values: bool, as_json: bool)
     from cja_pipeline.console import plain, print_json
     from cja_pipeline.customers.identity.explain import explain_customer
 
-    with open_warehouse() as warehouse:
+    with existing_warehouse() as warehouse:
         try:
             story = explain_customer(warehouse, customer_id, values=show_values)
         except KeyError as error:
@@ -63,7 +63,7 @@ def explain_pair_command(record: str, other: str, as_json: bool) -> None:
     from cja_pipeline.customers.identity.explain import explain_pair
     from cja_pipeline.settings import get_settings
 
-    with open_warehouse() as warehouse:
+    with existing_warehouse() as warehouse:
         try:
             story = explain_pair(warehouse, record, other, get_settings().home / "identity")
         except KeyError as error:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from cja_pipeline.answers import as_json_option, open_warehouse
+from cja_pipeline.answers import as_json_option, existing_warehouse
 
 
 @click.group()
@@ -30,7 +30,7 @@ def drift(as_json: bool) -> None:
     from cja_pipeline.settings import get_settings
 
     model = current(get_settings().home / "identity")
-    with open_warehouse() as warehouse:
+    with existing_warehouse() as warehouse:
         _needs_records(warehouse.exists("customers.identity_records"))
         found = measure_drift(warehouse, config.identity(), model)
     if as_json:
@@ -58,7 +58,7 @@ def train() -> None:
     from cja_pipeline.settings import get_settings
 
     folder = get_settings().home / "identity"
-    with open_warehouse() as warehouse:
+    with existing_warehouse() as warehouse:
         _needs_records(warehouse.exists("customers.identity_records"))
         made = retrained(warehouse, config.identity(), current(folder), folder)
     shares = ", ".join(f"{kind} {share:.3f}" for kind, share in made.precision.items())
@@ -95,7 +95,7 @@ def _decide(record: str, other: str, reason: str, *, unlinked: bool) -> None:
     from cja_pipeline.customers.identity.unlink import decide
     from cja_pipeline.settings import get_settings
 
-    with open_warehouse() as warehouse:
+    with existing_warehouse() as warehouse:
         _needs_records(warehouse.exists("customers.identity_links"))
         customers = dict(
             warehouse.sql(

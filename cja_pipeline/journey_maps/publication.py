@@ -38,7 +38,7 @@ def publish_tonight(warehouse: Warehouse, settings: Settings) -> dict[str, int]:
     crashpoint("publish:begun")
     again = Retrying(
         stop=stop_after_attempt(ATTEMPTS),
-        wait=wait_exponential_jitter(initial=FIRST_WAIT, max=LONGEST_WAIT),
+        wait=wait_exponential_jitter(multiplier=FIRST_WAIT, max=LONGEST_WAIT),
         retry=retry_if_exception(lambda error: isinstance(error, PublishError) and error.passing),
         retry_error_callback=_give_up,
     )

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from cja_pipeline.answers import DAY, as_json_option, open_warehouse
+from cja_pipeline.answers import DAY, as_json_option, existing_warehouse
 
 
 @click.command("change")
@@ -24,7 +24,7 @@ def explain_change_command(kpi: str, day: dt.datetime, grain: str, as_json: bool
     from cja_pipeline.console import print_json
     from cja_pipeline.kpis.change import explain_change
 
-    with open_warehouse() as warehouse:
+    with existing_warehouse() as warehouse:
         try:
             found = explain_change(warehouse, kpi, day.date(), grain)
         except LookupError as error:
