@@ -121,7 +121,7 @@ def rebuild() -> None:
     from cja_pipeline.console import wide_console
     from cja_pipeline.demo import print_summary, run_days
     from cja_pipeline.orchestration.jobs import REBUILD
-    from cja_pipeline.rebuild import NothingLandedError, SparkRebuildError
+    from cja_pipeline.rebuild import NothingLandedError
     from cja_pipeline.rebuild import rebuild as rebuild_warehouse
     from cja_pipeline.settings import get_settings
 
@@ -130,7 +130,7 @@ def rebuild() -> None:
         ok = rebuild_warehouse(
             get_settings().prepare(), lambda first, last: run_days(console, first, last, REBUILD)
         )
-    except (NothingLandedError, SparkRebuildError, OSError) as error:
+    except (NothingLandedError, OSError) as error:
         _fail(error)
     if ok:
         print_summary(get_settings(), console)

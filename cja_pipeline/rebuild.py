@@ -1,7 +1,8 @@
 """Make the whole warehouse again from what was landed: after an upgrade, a change of rules, or in doubt.
 
 The new warehouse grows beside the old one and takes its place only when it is finished and published, so a
-rebuild that fails or is killed leaves everything as it was. Vendors are not asked again.
+rebuild that fails or is killed leaves everything as it was. Vendors are not asked again. On Spark the same is
+true of the driver's file and of the files in the lake; the cluster's catalog follows the models as they run.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from cja_pipeline.kpis import memory
 from cja_pipeline.settings import Settings, other_settings
+from cja_pipeline.spark import lake
 from cja_pipeline.sql import literal
 from cja_pipeline.warehouse import Warehouse
 
@@ -28,10 +30,6 @@ class NothingLandedError(RuntimeError):
     """There is no landed day to build from."""
 
 
-class SparkRebuildError(RuntimeError):
-    """A rebuild was asked for where models run on Spark."""
-
-
 def rebuild(settings: Settings, run: Callable[[dt.date, dt.date], bool]) -> bool:
     """Build a new warehouse from all landed days and put it in the place of the old one.
 
@@ -43,13 +41,7 @@ def rebuild(settings: Settings, run: Callable[[dt.date, dt.date], bool]) -> bool
 
     Raises:
         NothingLandedError: the landing folder is empty.
-        SparkRebuildError: models run on Spark; a rebuild works on one DuckDB file.
     """
-    if settings.spark_url:
-        raise SparkRebuildError(
-            "A rebuild works on one machine. Run it without CJA_WAREHOUSE where there is room for it; the "
-            "next run with CJA_WAREHOUSE moves the tables to Spark."
-        )
     days = landed_days(settings.landing_dir)
     if not days:
         raise NothingLandedError(
@@ -59,9 +51,11 @@ def rebuild(settings: Settings, run: Callable[[dt.date, dt.date], bool]) -> bool
     new = old.with_name(f"{old.stem}.rebuilding{old.suffix}")
     discard(new)
     carry_over(old, new, settings)
-    with other_settings(CJA_WAREHOUSE=str(new)):
+    with other_settings(**{"CJA_DRIVER" if settings.spark_url else "CJA_WAREHOUSE": str(new)}):
         done = run(days[0], days[-1])
     if done:
+        with Warehouse(new, memory_limit=settings.memory_limit, threads=settings.threads) as warehouse:
+            lake.release(warehouse)
         os.replace(new, old)  # the finished file was closed, so it has no log of its own
     discard(new)
     return done
@@ -79,11 +73,12 @@ def carry_over(old: Path, new: Path, settings: Settings) -> None:
         if not old.exists():
             return
         warehouse.execute(f"ATTACH {literal(str(old))} AS old (READ_ONLY)")
+        lake.spare(warehouse, "old")
         for name in REMEMBERED:
             schema, _, table = name.partition(".")
             known = warehouse.scalar(
-                "SELECT count(*) FROM duckdb_tables() WHERE database_name = 'old' AND schema_name = ? "
-                "AND table_name = ?",
+                "SELECT count(*) FROM information_schema.tables WHERE table_catalog = 'old' "
+                "AND table_schema = ? AND table_name = ?",
                 [schema, table],
             )
             if known:

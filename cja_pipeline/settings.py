@@ -39,6 +39,9 @@ class Settings(BaseSettings):
     lake: Path | None = Field(
         default=None, description="On Spark: folder of its Parquet files, the same path on every machine."
     )
+    driver: Path | None = Field(
+        default=None, description="On Spark: DuckDB file of the driver, default in home."
+    )
     config: Path | None = Field(default=None, description="Folder whose YAML files replace the shipped ones.")
     secret_key: SecretStr | None = Field(default=None, description="HMAC key for pseudonyms.")
     previous_keys: SecretStr | None = Field(
@@ -92,8 +95,9 @@ class Settings(BaseSettings):
     @property
     def warehouse_path(self) -> Path:
         """The DuckDB file; with Spark, the file of the driver."""
-        if self.warehouse and not self.spark_url:
-            return Path(self.warehouse)
+        named = self.driver if self.spark_url else self.warehouse
+        if named:
+            return Path(named)
         return self.home / "warehouse.duckdb"
 
     @property
@@ -151,6 +155,8 @@ def get_settings() -> Settings:
     settings.home = settings.home.expanduser().resolve()
     if settings.lake is not None:
         settings.lake = settings.lake.expanduser().resolve()
+    if settings.driver is not None:
+        settings.driver = settings.driver.expanduser().resolve()
     if settings.config is not None:
         settings.config = settings.config.expanduser().resolve()
         if not settings.config.is_dir():

@@ -15,6 +15,7 @@ from pathlib import Path
 from cja_pipeline.warehouse import Warehouse
 
 PLACES = "main.lake_places"
+SPARED = "spared/"  # begins the names of places that another driver's file counts
 MODEL, COPY, DAYS = "model", "copy", "days"  # Spark made it; the driver holds it too; partitions of days
 DAY = "_dt"
 
@@ -37,9 +38,7 @@ class Lake:
 
     def __init__(self, wh: Warehouse, folder: Path) -> None:
         self._wh, self.folder = wh, folder
-        wh.connection.execute(
-            f"CREATE TABLE IF NOT EXISTS {PLACES} (name VARCHAR, kind VARCHAR, folder VARCHAR)"
-        )
+        _prepare(wh)
         folder.mkdir(parents=True, exist_ok=True)
 
     def place(self, name: str) -> Place | None:
@@ -73,3 +72,26 @@ class Lake:
         for version in self.folder.glob("*/*/*"):
             if version not in kept:
                 shutil.rmtree(version, ignore_errors=True)  # what stays is removed the next time
+
+
+def spare(wh: Warehouse, other: str) -> None:
+    """Let files that an attached warehouse counts stay while this one grows in the same lake."""
+    _prepare(wh)
+    schema, _, table = PLACES.partition(".")
+    known = wh.scalar(
+        "SELECT count(*) FROM information_schema.tables WHERE table_catalog = ? AND table_schema = ? "
+        "AND table_name = ?",
+        [other, schema, table],
+    )
+    if known:
+        wh.execute(f"INSERT INTO {PLACES} SELECT '{SPARED}' || name, kind, folder FROM {other}.{PLACES}")
+
+
+def release(wh: Warehouse) -> None:
+    """Spare nothing any more: this warehouse takes the other's place."""
+    _prepare(wh)
+    wh.execute(f"DELETE FROM {PLACES} WHERE starts_with(name, '{SPARED}')")
+
+
+def _prepare(wh: Warehouse) -> None:
+    wh.connection.execute(f"CREATE TABLE IF NOT EXISTS {PLACES} (name VARCHAR, kind VARCHAR, folder VARCHAR)")

@@ -10,7 +10,6 @@ import pytest
 
 from cja_pipeline.doctor.finding import Place
 from cja_pipeline.doctor.machine import machine_findings
-from cja_pipeline.rebuild import SparkRebuildError, rebuild
 from cja_pipeline.settings import Settings
 from cja_pipeline.spark.session import SparkUnavailableError, cluster, master_of
 
@@ -62,10 +61,3 @@ def test_the_doctor_says_it(installed: None, home: Path):
     local = Settings(home=home, warehouse="spark://local[1]")
     found = {one.name: one for one in machine_findings(Place(local, night_running=False))}
     assert found["spark"].state == "ok"
-
-
-def test_a_rebuild_says_that_it_needs_one_machine(tmp_path: Path):
-    (tmp_path / "landing" / "crm" / "contacts" / "dt=2026-03-01").mkdir(parents=True)
-    settings = Settings(home=tmp_path, warehouse="spark://local[1]")
-    with pytest.raises(SparkRebuildError, match="one machine"):
-        rebuild(settings, lambda first, last: pytest.fail("must not run"))

@@ -11,8 +11,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from cja_pipeline.orchestration.jobs import REBUILD
 from cja_pipeline.orchestration.nightly import run_nights
+from cja_pipeline.rebuild import rebuild
 from cja_pipeline.settings import get_settings
+from cja_pipeline.store import open_warehouse
 from cja_pipeline.warehouse import Warehouse
 from cja_pipeline_tests.conftest import DAYS, START, use_home
 from cja_pipeline_tests.spark.conftest import URL
@@ -58,3 +61,32 @@ def test_the_models_tables_are_files_of_the_lake(spark_night: Path):
         assert {"validated.web_events", "customers.touchpoints", "customers.customers", "kpis.paths"} <= views
         assert wh.count("customers.touchpoints") > 0
     assert list((spark_night / "lake" / "validated" / "web_events").glob("v*/_dt=*/*.parquet"))
+
+
+def test_a_rebuild_that_fails_leaves_the_files_that_count(spark_night: Path):
+    before = lake_files(spark_night)
+
+    def fail(first: dt.date, last: dt.date) -> bool:
+        with open_warehouse(get_settings()):
+            pass  # closing removes files that nothing counts
+        return False
+
+    assert not rebuild(get_settings(), fail)
+    assert before <= lake_files(spark_night)
+
+
+def test_a_rebuild_on_spark_ends_in_the_same_tables(night: Path, spark_night: Path):
+    before = lake_files(spark_night)
+    for path in (spark_night / "world").rglob("*.parquet"):  # no vendor could answer
+        if path.parent.name != "truth":
+            path.unlink()
+    assert rebuild(get_settings(), lambda first, last: run_nights(first, last, reason="test", job=REBUILD))
+    assert_same(tables(night), tables(spark_night))
+    assert not list(spark_night.glob("*.rebuilding*"))
+    with open_warehouse(get_settings()) as wh:
+        assert wh.count("customers.touchpoints") > 0
+    assert not before & lake_files(spark_night)
+
+
+def lake_files(home: Path) -> set[Path]:
+    return set((home / "lake").rglob("*.parquet"))
