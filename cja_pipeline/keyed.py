@@ -36,8 +36,8 @@ class Input:
         key: SQL of the key; `via`: the joins that it needs. A table may be given several times, if its rows
             belong to several keys.
         narrow: whether the model gets to see only rows of touched keys. Not where it looks at others' too.
-        kept: whether the table is itself made by this key: what a key's rows there are made of is known then,
-            and need not be read again from the rows.
+        kept: whether the table is itself made by this key, and by nothing else: what a key's rows there are
+            made of is known then, and need not be read again from the rows.
     """
 
     table: str
@@ -55,21 +55,25 @@ class Keyed:
         table: ``schema.table``; `key`: the column of it that inputs give the key of.
         wholes: what counts of a table for all rows, as a query of one value; without one, all of it does
             unless it is an input.
+        due: a query of keys whose rows have to be made anew although their inputs are the same: time passes.
+        select: the model, where it is not in the file beside the table's declaration.
     """
 
     table: str
     key: str
     inputs: Sequence[Input]
     wholes: Mapping[str, str] = field(default_factory=dict)
+    due: str = ""
+    select: str = ""
 
     @property
     def rows(self) -> Input:
         """The rows of this table as an input of another one of the same key."""
-        return Input(self.table, f"t.{self.key}", kept=True)
+        return Input(self.table, f"t.{self.key}", kept=not self.due)
 
     @cached_property
     def model(self) -> str:
-        return TABLES[self.table].model_path.read_text(encoding="utf-8")
+        return self.select or TABLES[self.table].model_path.read_text(encoding="utf-8")
 
     @property
     def others(self) -> list[str]:
@@ -86,7 +90,7 @@ class Keyed:
 def build_keyed(wh: Warehouse, made: Keyed) -> int:
     """Bring a keyed table up to date; returns its rows. The result is that of ``wh.build(made.table)``."""
     if not wh.replaces_rows:
-        return wh.build(made.table)
+        return wh.replace(made.table, made.select) if made.select else wh.build(made.table)
     with wh.transaction():
         wh.ensure(DIGESTS)
         wh.ensure(STATE)
@@ -118,6 +122,17 @@ def note(wh: Warehouse, table: str, rules: str, rows: int) -> None:
     """Remember how the table is left; call it in the transaction that writes it."""
     wh.execute(f"DELETE FROM {STATE} WHERE table_name = ?", [table])
     wh.execute(f"INSERT INTO {STATE} VALUES (?, ?, ?)", [table, rules, rows])
+
+
+def contents(wh: Warehouse, table: str) -> str | None:
+    """Fingerprint of a keyed table, by what its rows were made of; None if it is not as it was left."""
+    if not (wh.replaces_rows and wh.exists(STATE) and wh.exists(DIGESTS)):
+        return None
+    rules = known_rules(wh, table)
+    if rules is None:
+        return None
+    made_of = f"SELECT sum(CAST(hash(key, digest) AS HUGEINT)) FROM {DIGESTS} WHERE table_name = ?"
+    return f"{rules} {wh.count(table)} {wh.scalar(made_of, [table])}"
 
 
 def _number(key: str) -> str:
@@ -157,10 +172,11 @@ def _rules(wh: Warehouse, made: Keyed) -> str:
 
 def _renew_touched(wh: Warehouse, made: Keyed) -> bool:
     """Make the rows of touched keys anew; False if these are so many that the whole is cheaper."""
+    due = f" OR o.key IN (SELECT {_number('d.key')} FROM ({made.due}) AS d(key))" if made.due else ""
     wh.execute(
         f"CREATE OR REPLACE TEMP TABLE {TOUCHED} AS SELECT coalesce(o.key, n.key) AS key, n.digest FROM "
         f"(SELECT key, digest FROM {DIGESTS} WHERE table_name = ?) o FULL JOIN {NOW} n ON n.key = o.key "
-        "WHERE n.digest IS DISTINCT FROM o.digest",
+        f"WHERE n.digest IS DISTINCT FROM o.digest{due}",
         [made.table],
     )
     touched = wh.count(TOUCHED)

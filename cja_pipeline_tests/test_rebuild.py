@@ -74,7 +74,10 @@ def view() -> dict[str, pd.DataFrame]:
         names = [name for name in TABLES if name.startswith("customers.") and store.exists(name)]
         names = [name for name in names if not name.startswith("customers.identity_")]  # these are dated
         names += ["kpis.journey_keys", "kpis.journey_touches", "kpis.journeys"]
+        names += ["kpis.journey_moves", "kpis.funnel_chains"]
         found = {name: store.read(name) for name in names}
+    chains = "kpis.funnel_chains"  # its lists can be neither sorted nor compared
+    found[chains] = found[chains].astype({"entry": str, "took": str})
     return {name: frame.sort_values(list(frame.columns), ignore_index=True) for name, frame in found.items()}
 
 

@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from cja_pipeline.customers.inputs import STAGE_SPELLS
+from cja_pipeline.keyed import Input, Keyed, build_keyed
 from cja_pipeline.kpis.chains import Counting, chain_query, summary_query
-from cja_pipeline.kpis.journey_config import STAGES
-from cja_pipeline.kpis.journey_params import ensure_journeys, model_text
+from cja_pipeline.kpis.journey_config import STAGES, JourneyConfig
+from cja_pipeline.kpis.journey_params import JOURNEYS, TOUCHES, ensure_journeys, model_text
+from cja_pipeline.sql import literal
 from cja_pipeline.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -30,9 +33,9 @@ STEP_EVENTS = """
     JOIN (SELECT unnest([0, 1, 2]) AS scope) AS scope
       ON scope.scope = 0 OR (k.first_order_at IS NOT NULL AND t.bought_before = (scope.scope = 2))
 """
-STAGE_EVENTS = """
-    SELECT s.customer_id, scope.scope, epoch_us(s.entered_at) AS ts, list_position(?, s.stage) AS code,
-        0 AS tie
+STAGE_EVENTS = f"""
+    SELECT s.customer_id, scope.scope, epoch_us(s.entered_at) AS ts,
+        list_position([{", ".join(map(literal, STAGES))}], s.stage) AS code, 0 AS tie
     FROM customers.stage_spells AS s
     LEFT JOIN kpis.journey_keys AS k ON k.customer_id = s.customer_id
     JOIN (SELECT unnest([0, 1, 2]) AS scope) AS scope
@@ -41,13 +44,46 @@ STAGE_EVENTS = """
 """
 BY_SEGMENT = """
     SELECT g.segment, c.*
-    FROM ({chains}) AS c
+    FROM (SELECT customer_id, scope, {steps} FROM kpis.funnel_chains WHERE {counting}) AS c
     LEFT JOIN kpis.journey_keys AS k ON k.customer_id = c.customer_id
     JOIN config.segments AS g
       ON (g.device IS NULL OR g.device = k.main_device)
      AND c.scope = CASE WHEN g.bought_before IS NULL THEN 0 WHEN g.bought_before THEN 2
                         WHEN k.first_order_at IS NOT NULL THEN 1 ELSE 0 END
 """
+
+MOVES = Keyed(
+    "kpis.journey_moves",
+    "customer_id",
+    [STAGE_SPELLS.rows, TOUCHES.rows, JOURNEYS.rows, Input("kpis.journey_keys", "t.customer_id")],
+)
+
+
+def funnel_chains(config: JourneyConfig) -> Keyed:
+    """How ``kpis.funnel_chains`` is made: every counting mode and window of the settings."""
+    steps = len(config.steps)
+    counted: list[tuple[str, int, str, int, Counting]] = [
+        ("any", 0, "step_events", steps, "any"),
+        ("stages", 0, "stage_events", len(STAGES), "any"),
+    ]
+    for days in config.funnel_windows_days:
+        counted += [(mode, days, "step_events", steps, mode) for mode in ("best_chain", "first_entry")]
+    selects = []
+    for mode, days, source, length, counting in counted:
+        numbers = range(1, length + 1)
+        chains = chain_query(source, ["customer_id", "scope"], numbers, days * DAY or None, counting)
+        entry, took = (", ".join(f"{name}_{i}" for i in numbers) for name in ("entry", "took"))
+        selects.append(
+            f"SELECT customer_id, scope, '{mode}' AS mode, {days} AS window_days, [{entry}] AS entry, "
+            f"[{took}] AS took FROM ({chains}) AS {mode}_{days}"
+        )
+    events = f"WITH step_events AS MATERIALIZED ({STEP_EVENTS}), stage_events AS ({STAGE_EVENTS}) "
+    return Keyed(
+        "kpis.funnel_chains",
+        "customer_id",
+        [TOUCHES.rows, STAGE_SPELLS.rows, Input("kpis.journey_keys", "t.customer_id")],
+        select=events + " UNION ALL ".join(selects),
+    )
 
 
 def build_funnel(wh: Warehouse) -> dict[str, int]:
@@ -59,36 +95,30 @@ def build_funnel(wh: Warehouse) -> dict[str, int]:
     import pandas as pd
 
     config = ensure_journeys(wh)
-    wh.execute(f"CREATE OR REPLACE TEMP TABLE step_events AS {STEP_EVENTS}")
-    wh.execute(f"CREATE OR REPLACE TEMP TABLE stage_events AS {STAGE_EVENTS}", [list(STAGES)])
+    build_keyed(wh, funnel_chains(config))
     steps = [(step.step_name, step.label, step.stage) for step in config.steps]
     stages = [(stage, stage.capitalize(), stage) for stage in STAGES]
-    frames = [_funnel(wh, "step_events", "any", 0, steps), _funnel(wh, "stage_events", "stages", 0, stages)]
+    frames = [_funnel(wh, "any", 0, steps), _funnel(wh, "stages", 0, stages)]
     for days in config.funnel_windows_days:
-        for mode in ("best_chain", "first_entry"):
-            frames.append(_funnel(wh, "step_events", mode, days, steps))
-    wh.execute("DROP TABLE step_events")
-    wh.execute("DROP TABLE stage_events")
+        frames += [_funnel(wh, mode, days, steps) for mode in ("best_chain", "first_entry")]
     result = pd.concat(frames, ignore_index=True)
     rows = wh.write("kpis.funnel", result)
     everyone = result[(result["segment"] == "all") & (result["mode"] == "any")]["customers"]
     return {"rows": rows, "visitors": int(everyone.iloc[0]), "buyers": int(everyone.iloc[-1])}
 
 
-def _funnel(
-    wh: Warehouse, source: str, mode: str, days: int, steps: Sequence[tuple[str, str, str]]
-) -> pd.DataFrame:
+def _funnel(wh: Warehouse, mode: str, days: int, steps: Sequence[tuple[str, str, str]]) -> pd.DataFrame:
     """One counting mode in long form. Groups without a customer are there too, with zeros."""
     import pandas as pd
 
     from cja_pipeline.kpis.stats import wilson
 
-    counting: Counting = "any" if mode in ("any", "stages") else mode  # type: ignore[assignment]
-    window = days * DAY if days else None
     numbers = range(1, len(steps) + 1)
-    chains = chain_query(source, ["customer_id", "scope"], list(numbers), window, counting)
+    columns = ", ".join(f"entry[{i}] AS entry_{i}, took[{i}] AS took_{i}" for i in numbers)
+    counting = f"mode = '{mode}' AND window_days = {days}"
+    chains = BY_SEGMENT.format(steps=columns, counting=counting)
     horizon = "(SELECT epoch_us(observed_until) FROM config.journey_params)"
-    summary = summary_query(BY_SEGMENT.format(chains=chains), ["segment"], len(steps), window, horizon)
+    summary = summary_query(chains, ["segment"], len(steps), days * DAY or None, horizon)
     wide = wh.df(
         "SELECT g.segment, s.* EXCLUDE (segment) FROM config.segments AS g "
         f"LEFT JOIN ({summary}) AS s ON s.segment = g.segment"
@@ -132,6 +162,7 @@ def build_paths(wh: Warehouse) -> dict[str, int]:
 
     config = ensure_journeys(wh)
     paths = wh.build("kpis.paths")
+    build_keyed(wh, MOVES)
     moves = wh.model(model_text("transitions"))
     share = ratio_from_moments(
         *(moves[column] for column in ("clusters", "n", "sum_d", "sum_nn", "sum_dd", "sum_nd"))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from cja_pipeline.config import ConfigError
 from cja_pipeline.customers.inputs import TOUCHPOINTS
-from cja_pipeline.keyed import Input, Keyed, build_keyed
+from cja_pipeline.keyed import Input, Keyed, build_keyed, contents
 from cja_pipeline.kpis.journey_config import JourneyConfig, journey_config
 from cja_pipeline.warehouse import Warehouse
 
@@ -18,6 +18,13 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 SHARED = ("kpis.journey_keys", "kpis.journey_touches", "kpis.journeys")
+# what the attempts are cut from, and the columns of it that the models read
+READ = {
+    "customers.touchpoints": "touchpoint_id, customer_id, occurred_at, touchpoint_type, channel, campaign, "
+    "business_date",
+    "customers.orders": "order_id, customer_id, ordered_at, business_date, net_revenue",
+    "customers.sessions": "session_id, customer_id, device, is_bot",
+}
 TOUCHES = Keyed(
     "kpis.journey_touches",
     "customer_id",
@@ -26,6 +33,15 @@ TOUCHES = Keyed(
         Input("customers.orders", "t.customer_id"),
         Input("kpis.journey_keys", "t.customer_id"),
     ],
+)
+# An attempt without an order ends by a pause, in which nothing happens.
+JOURNEYS = Keyed(
+    "kpis.journeys",
+    "customer_id",
+    [TOUCHES.rows],
+    wholes={"config.journey_params": "SELECT max(path_steps) FROM config.journey_params"},
+    due="SELECT customer_id FROM kpis.journeys CROSS JOIN config.journey_params "
+    "WHERE order_id IS NULL AND (ended_at < idle_since) <> (outcome = 'exit')",
 )
 
 
@@ -52,7 +68,7 @@ def ensure_journeys(wh: Warehouse) -> JourneyConfig:
         _write_parameters(wh, config, fingerprint)
         wh.build("kpis.journey_keys")
         build_keyed(wh, TOUCHES)
-        wh.build("kpis.journeys")  # whole: an attempt ends by a pause, in which nothing happens
+        build_keyed(wh, JOURNEYS)
     return config
 
 
@@ -74,7 +90,9 @@ def _write_parameters(wh: Warehouse, config: JourneyConfig, fingerprint: str) ->
         "config.journey_params",
         f"""
         SELECT p.as_of AS observed_until, p.last_day, p.currency, p.lookback_days,
-            {journey.idle_days} AS idle_days, {journey.path_steps} AS path_steps,
+            {journey.idle_days} AS idle_days,
+            date_trunc('second', p.as_of) - {journey.idle_days} * INTERVAL 1 DAY AS idle_since,
+            {journey.path_steps} AS path_steps,
             {journey.top_paths} AS top_paths, {journey.min_customers} AS min_customers,
             p.last_day - {config.attribution.period_days - 1} AS credit_from,
             {config.friction.days} AS friction_days,
@@ -123,16 +141,10 @@ def _daily_costs(config: JourneyConfig, last_day: dt.date) -> pd.DataFrame:
 
 
 def _fingerprint(wh: Warehouse, config: JourneyConfig) -> str:
-    # order-independent digests of just the columns that the models read
+    # what keyed tables were made of; else order-independent digests of just the columns that the models read
     rows = [
-        wh.sql(query).fetchone()
-        for query in (
-            "SELECT count(*), bit_xor(hash(touchpoint_id, customer_id, occurred_at, touchpoint_type, "
-            "channel, campaign)) FROM customers.touchpoints",
-            "SELECT count(*), bit_xor(hash(order_id, customer_id, ordered_at, business_date, net_revenue)) "
-            "FROM customers.orders",
-            "SELECT count(*), bit_xor(hash(session_id, customer_id, device, is_bot)) FROM customers.sessions",
-        )
+        contents(wh, table) or wh.sql(f"SELECT count(*), bit_xor(hash({columns})) FROM {table}").fetchone()
+        for table, columns in READ.items()
     ]
     text = f"{rows}|{wh.sql('SELECT * FROM config.params').fetchone()}|{config.model_dump_json()}"
     # a changed model is run again, too

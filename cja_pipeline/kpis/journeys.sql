@@ -48,7 +48,7 @@ SELECT
     a.end_date,
     CASE
         WHEN a.order_id IS NOT NULL THEN 'purchase'
-        WHEN date_diff('second', a.ended_at, q.observed_until) > q.idle_days * 86400 THEN 'exit'
+        WHEN a.ended_at < q.idle_since THEN 'exit'
         ELSE 'open'
     END AS outcome,
     a.order_id,

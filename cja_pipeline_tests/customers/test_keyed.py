@@ -15,11 +15,16 @@ from cja_pipeline.customers.build import build_all
 from cja_pipeline.customers.identity import unlink
 from cja_pipeline.customers.identity.unlink import Decision
 from cja_pipeline.customers.inputs import STAGE_SPELLS, TOUCHPOINTS, VISITS, WEB_ACTIVITY
+from cja_pipeline.kpis.journey_build import MOVES, build_funnel, build_paths, funnel_chains
+from cja_pipeline.kpis.journey_config import journey_config
+from cja_pipeline.kpis.journey_params import JOURNEYS, TOUCHES
 from cja_pipeline.tables import TABLES
 from cja_pipeline.warehouse import Warehouse
 from cja_pipeline_tests.customers.tables import AS_OF, SECRET, SOURCES, put, warehouse
 
 KEPT = ("identity_links", "identity_log")  # what a rebuild takes over
+CHAINS = "kpis.funnel_chains"
+MEASURED = ("funnel", "paths", "transitions", "durations")  # of the tables that are made key by key
 FIRST = dt.datetime(2026, 11, 1)  # noqa: DTZ001  warehouse times are naive UTC
 Rows = dict[str, list[dict[str, Any]]]
 
@@ -163,20 +168,43 @@ class Shop:
             put(wh, name, rows)
 
 
+def run(wh: Warehouse, as_of: dt.datetime = AS_OF) -> None:
+    """The customer view and the journeys of one night."""
+    build_all(wh, SECRET, as_of)
+    build_funnel(wh)
+    build_paths(wh)
+
+
 def tables(wh: Warehouse) -> dict[str, pd.DataFrame]:
-    """Every table of the customer view, sorted; what tells of the runs themselves is left out."""
-    names = [name for name in TABLES if name.startswith("customers.") and wh.exists(name)]
+    """Every table of the customer view and the journeys, sorted; what tells of the runs themselves is left
+    out."""
+    journeys = {*(one.table for one in keyed_tables()), *(f"kpis.{name}" for name in MEASURED)}
+    names = [name for name in TABLES if name.startswith("customers.") or name in journeys]
+    names = [name for name in names if wh.exists(name)]
     found = {name: wh.read(name) for name in names if not name.startswith("customers.identity_")}
+    if CHAINS in found:  # lists can be neither sorted nor compared
+        found[CHAINS] = found[CHAINS].astype({"entry": str, "took": str})
     return {name: frame.sort_values(list(frame.columns), ignore_index=True) for name, frame in found.items()}
 
 
-def assert_same(wh: Warehouse, shop: Shop) -> None:
+def keyed_tables() -> list[keyed.Keyed]:
+    """Every table that is made key by key, in the order of a night."""
+    journeys = [TOUCHES, JOURNEYS, funnel_chains(journey_config()), MOVES]
+    return [WEB_ACTIVITY, VISITS, TOUCHPOINTS, STAGE_SPELLS, *journeys]
+
+
+def assert_same(
+    wh: Warehouse,
+    shop: Shop,
+    as_of: dt.datetime = AS_OF,
+    build: Callable[[Warehouse, dt.datetime], object] = lambda wh, as_of: build_all(wh, SECRET, as_of),
+) -> None:
     """Compare with a build from nothing, in which customers keep their ids."""
     fresh = warehouse()
     shop.load(fresh)
     for name in KEPT:
         fresh.write(f"customers.{name}", wh.read(f"customers.{name}"))
-    build_all(fresh, SECRET, AS_OF)
+    build(fresh, as_of)
     expected, found = tables(fresh), tables(wh)
     assert expected.keys() == found.keys()
     for name, frame in expected.items():
@@ -185,7 +213,7 @@ def assert_same(wh: Warehouse, shop: Shop) -> None:
 
 def assert_as_a_whole(wh: Warehouse) -> None:
     """The tables made key by key are what their models make of everything."""
-    made = (WEB_ACTIVITY, VISITS, TOUCHPOINTS, STAGE_SPELLS)
+    made = keyed_tables()
     found = tables(wh)
     wh.execute("DELETE FROM customers.made_by")
     for one in made:
@@ -212,9 +240,10 @@ def test_any_nights_end_in_the_tables_of_a_build_from_nothing(
     for _ in range(8):
         shop.night()
         shop.load(wh)
-        build_all(wh, SECRET, AS_OF)
+        as_of = AS_OF + dt.timedelta(hours=shop.draw.randrange(40 * 24))  # attempts run out, or not yet
+        run(wh, as_of)
         assert_as_a_whole(wh)
-    assert_same(wh, shop)
+    assert_same(wh, shop, as_of, run)
 
 
 EVENTS = [
@@ -227,22 +256,54 @@ EVENTS = [
 def rows_of(wh: Warehouse, table: str) -> dict[str, set[int]]:
     """The places of each customer's rows: a row that is written again gets another one."""
     found: dict[str, set[int]] = {}
-    for customer, place in wh.sql(f"SELECT customer_id, rowid FROM customers.{table}").fetchall():
+    for customer, place in wh.sql(f"SELECT customer_id, rowid FROM {table}").fetchall():
         found.setdefault(customer, set()).add(place)
     return found
 
 
-@pytest.mark.parametrize("table", ["web_activity", "touchpoints", "stage_spells"])
-def test_a_late_row_changes_the_rows_of_its_customer_only(table: str) -> None:
-    wh = warehouse(web_events=EVENTS)
-    build_all(wh, SECRET, AS_OF)
+@pytest.mark.parametrize(
+    "made", [one for one in keyed_tables() if one is not VISITS], ids=lambda one: one.table
+)
+def test_a_late_row_changes_the_rows_of_its_customer_only(made: keyed.Keyed) -> None:
+    wh, table = warehouse(web_events=EVENTS), made.table
+    run(wh)
     before = rows_of(wh, table)
     late = {"event_id": "late", "visitor_id": "v2", "occurred_at": FIRST, "event_name": "add_to_cart"}
     put(wh, "web_events", [*EVENTS, late])
-    build_all(wh, SECRET, AS_OF)
+    run(wh)
     customer = wh.scalar("SELECT customer_id FROM customers.visitor_map WHERE visitor_id = 'v2'")
     after = rows_of(wh, table)
     assert {name for name in before if before[name] != after[name]} == {customer}
+
+
+@pytest.mark.parametrize("table", ["kpis.journeys", "kpis.journey_moves"])
+def test_an_attempt_runs_out_without_anything_happening(table: str) -> None:
+    earlier = {"event_id": "earlier", "visitor_id": "v4", "occurred_at": FIRST - dt.timedelta(days=5)}
+    wh = warehouse(web_events=[*EVENTS, earlier])
+    run(wh)
+    before = rows_of(wh, table)
+    run(wh, FIRST + dt.timedelta(days=27))
+    after = rows_of(wh, table)
+    customer = wh.scalar("SELECT customer_id FROM customers.visitor_map WHERE visitor_id = 'v4'")
+    assert {name for name in before if before[name] != after[name]} == {customer}
+    ended = wh.sql("SELECT customer_id FROM kpis.journeys WHERE outcome = 'exit'").fetchall()
+    assert ended == [(customer,)]
+    run(wh)  # the day before again
+    assert wh.scalar("SELECT count(*) FROM kpis.journeys WHERE outcome = 'exit'") == 0
+
+
+def test_what_a_keyed_table_holds_is_known_while_it_is_as_it_was_left() -> None:
+    wh, table = warehouse(web_events=EVENTS), "customers.touchpoints"
+    assert keyed.contents(wh, table) is None
+    build_all(wh, SECRET, AS_OF)
+    first = keyed.contents(wh, table)
+    build_all(wh, SECRET, AS_OF)
+    assert keyed.contents(wh, table) == first
+    put(wh, "web_events", [EVENTS[0] | {"occurred_at": FIRST - dt.timedelta(days=1)}, *EVENTS[1:]])
+    build_all(wh, SECRET, AS_OF)
+    assert keyed.contents(wh, table) not in (None, first)
+    wh.execute(f"DELETE FROM {table} WHERE sequence > 1")
+    assert keyed.contents(wh, table) is None
 
 
 def test_an_input_that_nobody_declared_counts_as_a_whole() -> None:
