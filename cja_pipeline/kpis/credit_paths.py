@@ -80,12 +80,15 @@ def read_touches(wh: Warehouse) -> Touches:
     import pandas as pd
 
     wh.stage("credit_touches", model_text("credit_touches"))
-    bought = wh.df("SELECT * FROM credit_touches WHERE ordered ORDER BY path, position")
+    bought = wh.df(
+        "SELECT dense_rank() OVER (ORDER BY journey_id) - 1 AS path, * EXCLUDE (journey_id) "
+        "FROM credit_touches WHERE ordered ORDER BY path, position"
+    )
     # chr(31) separates: no channel name holds it
     lost = wh.df(
         "SELECT path, month, count(*) AS n FROM (SELECT min(month) AS month, "
         "string_agg(channel, chr(31) ORDER BY position) AS path FROM credit_touches "
-        "WHERE NOT ordered GROUP BY path) AS journeys GROUP BY path, month ORDER BY path, month"
+        "WHERE NOT ordered GROUP BY journey_id) AS journeys GROUP BY path, month ORDER BY path, month"
     )
     wh.execute("DROP TABLE credit_touches")
     lost_items = [path.split(chr(31)) for path in lost["path"]]

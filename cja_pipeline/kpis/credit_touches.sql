@@ -7,7 +7,7 @@ WITH carts AS (
     GROUP BY journey_id
 )
 SELECT
-    dense_rank() OVER (ORDER BY j.outcome DESC, j.journey_id) - 1 AS path,
+    t.journey_id,
     t.position,
     j.outcome = 'purchase' AS ordered,
     t.channel,

@@ -41,6 +41,23 @@ bought AS (
         count(CASE WHEN sales_channel <> 'web' THEN 1 END) AS offline
     FROM purchases
     GROUP BY customer_id
+),
+valued AS (
+    SELECT
+        v.customer_id,
+        v.rfm_segment,
+        v.p_active_90d,
+        v.clv_12m,
+        v.clv_12m_low,
+        v.clv_12m_high,
+        -- ties share a fifth, whatever the order of rows
+        CASE
+            WHEN v.clv_12m IS NOT NULL
+                THEN CAST(greatest(1, ceil(5 * cume_dist() OVER (PARTITION BY v.clv_12m IS NULL ORDER BY v.clv_12m))) AS BIGINT)
+        END AS value_fifth
+    FROM kpis.customer_value AS v
+    INNER JOIN customers.customers AS c ON c.customer_id = v.customer_id
+    WHERE NOT c.is_bot
 )
 SELECT
     c.customer_id,
@@ -71,11 +88,7 @@ SELECT
     v.clv_12m,
     v.clv_12m_low,
     v.clv_12m_high,
-    -- ties share a fifth, whatever the order of rows
-    CASE
-        WHEN v.clv_12m IS NOT NULL
-            THEN CAST(greatest(1, ceil(5 * cume_dist() OVER (PARTITION BY v.clv_12m IS NULL ORDER BY v.clv_12m))) AS BIGINT)
-    END AS value_fifth,
+    v.value_fifth,
     c.consent_marketing,
     c.email_status
 FROM customers.customers AS c
@@ -83,5 +96,5 @@ CROSS JOIN config.params AS p
 LEFT JOIN recent AS r ON r.customer_id = c.customer_id
 LEFT JOIN ever AS e ON e.customer_id = c.customer_id
 LEFT JOIN bought AS b ON b.customer_id = c.customer_id
-LEFT JOIN kpis.customer_value AS v ON v.customer_id = c.customer_id
+LEFT JOIN valued AS v ON v.customer_id = c.customer_id
 WHERE NOT c.is_bot
