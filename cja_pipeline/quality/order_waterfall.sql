@@ -55,7 +55,7 @@ purchases as (
     from validated.web_events e
     cross join params p
     left join booked b on b.order_id = e.order_id
-    left join customers.web_activity a on a.event_id = e.event_id
+    left join customers.web_activity a on a.event_id = e.event_id and a.event_name = 'purchase'
     where e.event_name = 'purchase'
 ),
 web as (
