@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import random
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -12,9 +13,11 @@ import pytest
 import sqlalchemy as sa
 
 from cja_pipeline.journey_maps import publish_write as module
+from cja_pipeline.journey_maps.publication import CUSTOMERS
 from cja_pipeline.journey_maps.publish import PublishError, publish
 from cja_pipeline.journey_maps.publish_rows import Rows
 from cja_pipeline.journey_maps.serving import open_engine
+from cja_pipeline.keyed import build_keyed
 from cja_pipeline.tables import TABLES, Column, Table
 from cja_pipeline.warehouse import Warehouse
 
@@ -283,12 +286,44 @@ def test_only_rows_that_changed_are_written(
     assert sent == []
     fill(warehouse, "7", *(["1"] * 18), "8", "9")  # two changed, one new
     publish(warehouse, url)
-    assert sorted(sent) == [2, 3]  # the keys of what is no more as it was, and rows
+    assert sent == [3]
     sent.clear()
     fill(warehouse, "7", *(["1"] * 17))  # three gone
     publish(warehouse, url)
     assert sent == [3]
     assert query(url, "SELECT count(*), sum(amount) FROM notes") == [(18, 24)]
+
+
+def test_any_nights_end_in_the_rows_of_the_last_one(
+    warehouse: Warehouse, notes: Table, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows come, go, change and change back, also those that others may not see."""
+    good = notes.columns["good"].model_copy(update={"withheld_when": "amount > 90"})
+    monkeypatch.setitem(notes.columns, "good", good)
+    dice = random.Random(7)
+    rows = {number: dice.randrange(100) for number in range(200)}
+    for night in range(12):
+        for number in dice.sample(range(250), dice.choice([0, 1, 9, 40, 150])):
+            if number in rows and dice.random() < 0.4:
+                del rows[number]
+            else:
+                rows[number] = dice.randrange(100)
+        values = ", ".join(f"({number}, {amount})" for number, amount in rows.items())
+        warehouse.replace(
+            "kpis.notes",
+            "SELECT CAST(n AS VARCHAR) AS note_id, DATE '2026-03-29' + CAST(a % 3 AS INTEGER) AS day, "
+            "NULL AS written_at, a AS amount, a % 2 = 0 AS good, NULL AS email "
+            f"FROM (VALUES {values}) AS t (n, a)",
+        )
+        assert publish(warehouse, url) == {"notes": len(rows)}
+        found = {
+            int(key): (float(amount), None if seen is None else bool(seen), str(day))
+            for key, amount, seen, day in query(url, "SELECT note_id, amount, good, day FROM notes")
+        }
+        assert found == {
+            number: (amount, None if amount > 90 else amount % 2 == 0, f"2026-03-{29 + amount % 3}")
+            for number, amount in rows.items()
+        }, night
 
 
 def test_a_database_that_others_changed_is_written_anew(warehouse: Warehouse, notes: Table, url: str) -> None:
@@ -412,3 +447,33 @@ def test_everything_declared_can_be_published_with_its_views(warehouse: Warehous
     )
     assert meaning == [(TABLES["customers.touchpoints"].columns["channel"].description,)]
     assert publish(warehouse, url) == rows
+
+
+def test_published_customers_are_those_of_a_build_from_nothing(warehouse: Warehouse) -> None:
+    """Customers come, go and change, in each of the tables they are made of."""
+    made_of = ("customers.customers", "kpis.customer_value", "kpis.customer_segments")
+    for table in made_of:
+        warehouse.ensure(table)
+
+    def tell(table: str, number: int, column: str, value: object) -> None:
+        warehouse.execute(f"DELETE FROM {table} WHERE customer_id = 'c{number}'")
+        warehouse.execute(f"INSERT INTO {table} (customer_id, {column}) VALUES ('c{number}', {value})")
+
+    for number in range(20):
+        tell("customers.customers", number, "orders", 1)
+        tell("kpis.customer_segments", number, "lifecycle", "'new'")
+    for night in range(5):
+        if night == 1:
+            tell("customers.customers", 3, "orders", 2)
+        elif night == 2:
+            tell("kpis.customer_value", 4, "clv_12m", 9.5)
+        elif night == 3:
+            tell("kpis.customer_segments", 5, "lifecycle", "'lost'")
+            tell("customers.customers", 20, "orders", 3)
+        elif night == 4:
+            warehouse.execute("DELETE FROM customers.customers WHERE customer_id = 'c6'")
+        build_keyed(warehouse, CUSTOMERS)
+        found = warehouse.sql("SELECT * FROM journey_maps.customers ORDER BY customer_id").fetchall()
+        warehouse.build("journey_maps.customers")
+        assert warehouse.sql("SELECT * FROM journey_maps.customers ORDER BY customer_id").fetchall() == found
+    assert len(found) == 20

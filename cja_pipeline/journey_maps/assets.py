@@ -79,11 +79,12 @@ def journey_map_assets() -> list[dg.AssetsDefinition]:
 
         They are read back and compared; then the quality page is drawn: may the numbers be trusted.
         """
-        from cja_pipeline.journey_maps.publication import publish_tonight
+        from cja_pipeline.journey_maps.publication import CUSTOMERS, publish_tonight
+        from cja_pipeline.keyed import build_keyed
         from cja_pipeline.quality.published import compare_published
         from cja_pipeline.quality.report import write_quality_page
 
-        warehouse.build("journey_maps.customers")
+        build_keyed(warehouse, CUSTOMERS)
         settings = get_settings()
         rows = publish_tonight(warehouse, settings)
         found = compare_published(warehouse, settings.published_url)

@@ -16,12 +16,21 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_at
 from cja_pipeline.crashpoints import crashpoint
 from cja_pipeline.journey_maps.atomic import write_atomically
 from cja_pipeline.journey_maps.publish import PublishError, publish
+from cja_pipeline.keyed import Input, Keyed
 from cja_pipeline.settings import Settings
 from cja_pipeline.warehouse import Warehouse
 
 PENDING = "publish.pending"
 ATTEMPTS = 5
 FIRST_WAIT, LONGEST_WAIT = 1.0, 15.0
+CUSTOMERS = Keyed(
+    "journey_maps.customers",
+    "customer_id",
+    [
+        Input(table, "t.customer_id")
+        for table in ("customers.customers", "kpis.customer_value", "kpis.customer_segments")
+    ],
+)
 
 
 def publish_tonight(warehouse: Warehouse, settings: Settings) -> dict[str, int]:

@@ -23,7 +23,7 @@ from cja_pipeline.journey_maps.publish_extras import (
     view_texts,
 )
 from cja_pipeline.journey_maps.publish_migrate import drop, migrate
-from cja_pipeline.journey_maps.publish_rows import MOST, Fingerprint, Rows
+from cja_pipeline.journey_maps.publish_rows import Fingerprint, Rows
 from cja_pipeline.journey_maps.restricted import publish_restricted
 from cja_pipeline.journey_maps.serving import (
     PUBLICATION,
@@ -168,23 +168,21 @@ def _bring(
         held: what it holds for sure, unless others changed it.
         present: whether it is there as declared; else it is made anew.
     """
-    tonight = Fingerprint(0, "0")
+    tonight: Fingerprint | None = None
     if not rows.warehouse.exists(rows.table.full_name):
+        tonight = Fingerprint(0, "0")
         if present:
             connection.execute(target.delete())
         else:
             publish_write.make(connection, target, None)
     else:
-        tonight = rows.fingerprint()
-        if not present:
-            publish_write.make(connection, target, rows)
-        elif held is None or rows.published() != held or _count(connection, target) != held.rows:
-            publish_write.renew(connection, target, rows)
+        if held is not None and rows.published() == held and _count(connection, target) == held.rows:
+            tonight = rows.compare(held)
+        if tonight is None:
+            tonight = rows.fingerprint()
+            (publish_write.renew if present else publish_write.make)(connection, target, rows)
         elif tonight != held:
-            away, new = rows.changes()
-            safe = new <= MOST * tonight.rows and held.rows - away + new == tonight.rows
-            rows.compared = safe  # else the state is what was sent, the whole of tonight
-            (publish_write.change if safe else publish_write.renew)(connection, target, rows)
+            publish_write.change(connection, target, rows)
         if tonight != held and _count(connection, target) != tonight.rows:
             raise PublishError(f"{target.name} has rows with one key; the last publication stays")
     _record(connection, target.name, tonight, definition(connection, target))

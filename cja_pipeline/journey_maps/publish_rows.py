@@ -33,7 +33,8 @@ class Fingerprint:
 class Rows:
     """The published columns of one table of the warehouse, tonight and as they were published last.
 
-    `tonight` is known once `fingerprint` was called; `compared`: only the rows that `changes` found are sent.
+    `tonight` is known once `fingerprint` or `compare` was called; `compared`: only the rows that `compare`
+    found are sent.
     """
 
     warehouse: Warehouse
@@ -48,12 +49,9 @@ class Rows:
         return f'"tonight_{self.name}"'
 
     @property
-    def _away(self) -> str:
-        return f'"away_{self.name}"'
-
-    @property
-    def _new(self) -> str:
-        return f'"new_{self.name}"'
+    def _differing(self) -> str:
+        """Rows published that are no more as they were (`was`), and rows to publish: key and `row_hash`."""
+        return f'"differing_{self.name}"'
 
     @property
     def _state(self) -> str:
@@ -73,14 +71,14 @@ class Rows:
     def _keys(self) -> str:
         return ", ".join(f'"{key}"' for key in self.table.key)
 
+    def _hashed(self) -> str:
+        listed = ", ".join(f'"{column}"' for column in self.columns)
+        return f"SELECT {self._keys()}, hash({listed}) AS row_hash FROM {self._public}"
+
     def fingerprint(self) -> Fingerprint:
         """Hash tonight's rows (a temporary table) and add them up."""
-        listed = ", ".join(f'"{column}"' for column in self.columns)
-        self.warehouse.execute(
-            f"CREATE OR REPLACE TEMP TABLE {self._tonight} AS "
-            f"SELECT {self._keys()}, hash({listed}) AS row_hash FROM {self._public}"
-        )
-        self.tonight = self._added_up(self._tonight)
+        self.warehouse.execute(f"CREATE OR REPLACE TEMP TABLE {self._tonight} AS {self._hashed()}")
+        self.tonight = self._added_up("row_hash", self._tonight)
         return self.tonight
 
     def published(self) -> Fingerprint | None:
@@ -89,39 +87,53 @@ class Rows:
         if not self.warehouse.exists(f"journey_maps.{place}"):
             return None
         present = [row[0] for row in self.warehouse.sql(f"DESCRIBE {self._state}").fetchall()]
-        return self._added_up(self._state) if present == [*self.table.key, "row_hash"] else None
+        return self._added_up("row_hash", self._state) if present == [*self.table.key, "row_hash"] else None
 
-    def _added_up(self, place: str) -> Fingerprint:
+    def _added_up(self, column: str, place: str) -> Fingerprint:
         rows, digest = self.warehouse.sql(
-            f"SELECT count(*), CAST(coalesce(sum(CAST(row_hash AS HUGEINT)), 0) AS VARCHAR) FROM {place}"
+            f"SELECT count({column}), CAST(coalesce(sum(CAST({column} AS HUGEINT)), 0) AS VARCHAR) "
+            f"FROM {place}"
         ).fetchall()[0]
         return Fingerprint(int(rows), str(digest))
 
-    def changes(self) -> tuple[int, int]:
-        """Find the rows to take away (gone or changed) and those to write (new or changed); how many.
+    def compare(self, held: Fingerprint) -> Fingerprint | None:
+        """Find the rows that differ from those `published`, whose fingerprint is `held`; tonight's
+        fingerprint, or None if so many differ, or so strangely, that the whole table is to be written.
 
-        The hash is of the key, too: one number to compare instead of a key of several texts.
+        The hash is of the key, too: one number to compare instead of a key of several texts. Tonight's rows
+        are looked at once and only those that differ are kept.
         """
-        for place, one, other in (
-            (self._away, self._state, self._tonight),
-            (self._new, self._tonight, self._state),
-        ):
-            self.warehouse.execute(
-                f"CREATE OR REPLACE TEMP TABLE {place} AS FROM {one} ANTI JOIN {other} USING (row_hash)"
-            )
-        return self.warehouse.count(self._away), self.warehouse.count(self._new)
+        keys = ", ".join(f't."{key}"' for key in self.table.key)
+        self.warehouse.execute(
+            f"CREATE OR REPLACE TEMP TABLE {self._differing} AS "
+            f"SELECT {keys}, t.row_hash, s.row_hash AS was FROM {self._state} AS s "
+            f"FULL JOIN ({self._hashed()}) AS t ON t.row_hash = s.row_hash "
+            "WHERE s.row_hash IS NULL OR t.row_hash IS NULL"
+        )
+        new, away = (self._added_up(column, self._differing) for column in ("row_hash", "was"))
+        rows = self.warehouse.count(self.table.full_name)
+        self.compared = new.rows <= MOST * rows and held.rows - away.rows + new.rows == rows
+        if not self.compared:
+            return None
+        self.tonight = Fingerprint(rows, str(int(held.digest) - int(away.digest) + int(new.digest)))
+        return self.tonight
 
     def gone(self, value: Value) -> str:
-        """The query for the keys of the rows to take away, as `changes` found them."""
+        """The query for the keys of the rows to take away, as `compare` found them."""
         keys = ", ".join(value(key, self.table.columns[key].type) for key in self.table.key)
-        return f"SELECT {keys} FROM {self._away}"
+        return (
+            f"SELECT {keys} FROM {self._state} AS s WHERE row_hash IN (SELECT was FROM {self._differing}) "
+            f"AND NOT EXISTS (SELECT 1 FROM {self._differing} AS d WHERE {self._same('s', 'd')})"
+        )
 
     def select(self, value: Value, *, changed_only: bool) -> str:
         """The query for the rows to write, in the order of their key, each column put through `value`."""
         values = ", ".join(value(name, self.table.columns[name].type) for name in self.columns)
         source = self._public
         if changed_only:
-            source = f"(SELECT t.* FROM {source} AS t SEMI JOIN {self._new} AS d ON {self._same('t', 'd')})"
+            source = (
+                f"(SELECT t.* FROM {source} AS t SEMI JOIN {self._differing} AS d ON {self._same('t', 'd')})"
+            )
         return f"SELECT {values} FROM {source} ORDER BY {self._keys()}"
 
     def remember(self) -> None:
@@ -129,14 +141,17 @@ class Rows:
         if self.compared:
             with self.warehouse.transaction():
                 self.warehouse.execute(
-                    f"DELETE FROM {self._state} AS s USING {self._away} AS a WHERE {self._same('s', 'a')}"
+                    f"DELETE FROM {self._state} WHERE row_hash IN (SELECT was FROM {self._differing})"
                 )
-                self.warehouse.execute(f"INSERT INTO {self._state} FROM {self._new}")
+                self.warehouse.execute(
+                    f"INSERT INTO {self._state} SELECT {self._keys()}, row_hash FROM {self._differing} "
+                    "WHERE row_hash IS NOT NULL"
+                )
         elif self.published() != self.tonight:
             self.warehouse.execute(f"CREATE OR REPLACE TABLE {self._state} AS FROM {self._tonight}")
 
     def forget(self) -> None:
-        for place in (self._tonight, self._away, self._new):
+        for place in (self._tonight, self._differing):
             self.warehouse.execute(f"DROP TABLE IF EXISTS {place}")
 
     def _same(self, one: str, other: str) -> str:

@@ -6,7 +6,7 @@ itself, by one statement: foreign keys are checked for new and changed keys only
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import sqlalchemy as sa
 
@@ -63,8 +63,7 @@ def merge(
 
     Args:
         names: the columns in the order of the blocks.
-        gone: keys of rows that are no more, or that are among the rows; without it every row that is not in
-            `blocks` goes.
+        gone: keys of rows that are no more; without it every row that is not in `blocks` goes.
     """
     place = connection.dialect.identifier_preparer.format_table(target)
     keys = [column.name for column in target.primary_key]
@@ -75,22 +74,24 @@ def merge(
         connection.exec_driver_sql(f"DELETE FROM {place} AS t WHERE NOT EXISTS ({absent})")
     else:
         _staged(connection, GONE, place, keys, gone)
-        stays = " AND ".join(f's."{key}" = g."{key}"' for key in keys)
-        connection.exec_driver_sql(
-            f"DELETE FROM {place} AS t USING {GONE} AS s WHERE {same} "
-            f"AND NOT EXISTS (SELECT 1 FROM {STAGING} AS g WHERE {stays})"
-        )
+        connection.exec_driver_sql(f"DELETE FROM {place} AS t USING {GONE} AS s WHERE {same}")
         connection.exec_driver_sql(f"DROP TABLE {GONE}")
     listed = ", ".join(f'"{name}"' for name in names)
-    others = [name for name in names if name not in keys]
-    held, sent = (", ".join(f'{side}."{name}"' for name in others) for side in ("t", "excluded"))
-    new = ", ".join(f'"{name}" = excluded."{name}"' for name in others)
-    update = f"UPDATE SET {new} WHERE ({held}) IS DISTINCT FROM ({sent})"
+    held, sent = (
+        ", ".join(f'{side}."{name}"' for name in names if name not in keys) for side in ("t", "excluded")
+    )
+    differs = f" WHERE ({held}) IS DISTINCT FROM ({sent})" if held else ""
     connection.exec_driver_sql(
         f"INSERT INTO {place} AS t ({listed}) SELECT {listed} FROM {STAGING} "
-        f"ON CONFLICT ({', '.join(map(quoted, keys))}) DO {update if others else 'NOTHING'}"
+        f"{_or_update(keys, names)}{differs}"
     )
     connection.exec_driver_sql(f"DROP TABLE {STAGING}")
+
+
+def _or_update(keys: Collection[str], names: list[str]) -> str:
+    """What an INSERT does with a row whose key is there: its place, and index entries of its key, stay."""
+    new = ", ".join(f"{quoted(name)} = excluded.{quoted(name)}" for name in names if name not in keys)
+    return f"ON CONFLICT ({', '.join(map(quoted, keys))}) DO {f'UPDATE SET {new}' if new else 'NOTHING'}"
 
 
 def _staged(
@@ -111,6 +112,8 @@ def _insert(connection: sa.Connection, target: sa.Table, rows: Rows, changed_onl
         return
     listed, slots = ", ".join(map(quoted, names)), ", ".join("?" for _ in names)
     statement = f'INSERT INTO "{target.name}" ({listed}) VALUES ({slots})'
+    if changed_only:
+        statement += f" {_or_update(rows.table.key, names)}"
     for batch in batches(rows.warehouse, rows.select(_for_sqlite, changed_only=changed_only)):
         connection.exec_driver_sql(statement, batch)
 
