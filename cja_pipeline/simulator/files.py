@@ -15,6 +15,7 @@ from .email_rows import METRIC_IDS, metric, profile, profile_id
 from .identity import Identities
 from .life import Life
 
+ROWS_TOGETHER = 10_000  # what is read at least: a day of a busy stream
 COMMENTS = pa.schema(
     [(name, pa.string()) for name in ("id", "post_id", "parent", "author", "author_name", "message")]
     + [(name, pa.int64()) for name in ("created_at", "visible_from", "likes")]
@@ -81,4 +82,4 @@ def write_email(
 
 def write(table: pa.Table, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(table, path, compression="zstd")
+    pq.write_table(table, path, compression="zstd", row_group_size=ROWS_TOGETHER)

@@ -19,6 +19,7 @@ from .calendar import micros
 from .ga4_store import earlier_bytes
 
 LARGE = 1 << 30  # bytes of text
+PARTS_KEPT = 8  # pages follow one another: a day's next page lies in the same parts of the file
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class World:
             )
         self.manifest = WorldManifest.read(path)
         self._views: dict[Any, Any] = {}
+        self._parts: dict[tuple[str, tuple[str, ...], int], pa.Table] = {}
 
     @staticmethod
     def open(folder: Path | str) -> World:
@@ -72,8 +74,26 @@ class World:
         """One column of a stream as a NumPy array, kept for reuse."""
         key = (name, column)
         if key not in self._views:
-            self._views[key] = self.table(name)[column].to_numpy()
+            table = pq.read_table(self.folder / f"{name}.parquet", columns=[column])
+            self._views[key] = table[column].to_numpy()
         return self._views[key]
+
+    def rows(self, name: str, columns: tuple[str, ...], wanted: np.ndarray) -> pa.Table:
+        """The wanted rows of a stream in the wanted order; only the parts of the file that hold them are
+        read."""
+        file = self.view(("file", name), lambda: pq.ParquetFile(self.folder / f"{name}.parquet"))
+        sizes = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
+        starts = np.cumsum([0, *sizes])
+        group = np.searchsorted(starts, wanted, side="right") - 1
+        pieces = [file.schema_arrow.empty_table().select(columns)]
+        for i in np.unique(group).tolist():
+            key = (name, columns, i)
+            if key not in self._parts:
+                while len(self._parts) >= PARTS_KEPT:
+                    del self._parts[next(iter(self._parts))]
+                self._parts[key] = file.read_row_group(i, columns=list(columns))
+            pieces.append(self._parts[key].take(wanted[group == i] - starts[i]))
+        return pa.concat_tables(pieces).take(np.argsort(np.argsort(group, kind="stable")))
 
     def view(self, key: Any, make: Any) -> Any:
         """A derived result, computed once (bounded: the oldest are dropped)."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from cja_pipeline.simulator.build import build_world
@@ -123,3 +125,18 @@ def test_text_beyond_what_arrow_addresses_is_read_alike(
     assert pa.types.is_large_string(huge.schema.field("json").type)
     assert huge["json"].num_chunks == 1
     assert huge.to_pylist() == world.table("klaviyo/events").to_pylist()
+
+
+def test_rows_taken_from_parts_of_a_file_are_those_of_the_whole(
+    world: World, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cja_pipeline.simulator.world.PARTS_KEPT", 2)
+    shutil.copy(folder / "manifest.json", tmp_path)
+    whole = world.table("klaviyo/events").slice(0, 1000)
+    (tmp_path / "klaviyo").mkdir()
+    pq.write_table(whole, tmp_path / "klaviyo" / "events.parquet", row_group_size=70)
+    cut, columns = World(tmp_path), ("json", "profile_id")
+    for seed in range(20):
+        wanted = np.random.default_rng(seed).choice(len(whole), seed * 5)
+        taken = cut.rows("klaviyo/events", columns, wanted)
+        assert taken.to_pylist() == whole.select(columns).take(wanted).to_pylist()

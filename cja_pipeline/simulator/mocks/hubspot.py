@@ -19,7 +19,7 @@ from cja_pipeline.simulator.calendar import micros
 from cja_pipeline.simulator.world import World
 
 from .common import answer, bearer, own_address, whole_number
-from .hubspot_view import BadFilter, contact_of, current, ids, modified_name, record, search
+from .hubspot_view import BadFilter, contact_of, current, ids, modified_name, records, search
 
 KINDS = ("contacts", "orders", "tickets", "feedback_submissions")
 SEARCH_CAP = 10_000
@@ -81,7 +81,7 @@ def _list(request: httpx.Request, world: World, moment: int, kind: str) -> httpx
         raise ValueError(f"after {after[:40]!r} is not a cursor")
     start = int(np.searchsorted(numbers, int(after))) if after else 0
     wanted = _names(query.get("properties"))
-    results = [record(world, kind, int(row), wanted) for row in rows[start : start + limit]]
+    results = records(world, kind, rows[start : start + limit], wanted)
     if "contacts" in _names(query.get("associations")) and kind != "contacts":
         for row, result in zip(rows[start : start + limit], results, strict=True):
             contact = contact_of(world, kind, int(row), moment)
@@ -138,7 +138,7 @@ def _search(request: httpx.Request, world: World, moment: int, kind: str) -> htt
         world, kind, moment, groups, (name, str(sort.get("direction", "ASCENDING")).upper() == "DESCENDING")
     )
     wanted = [str(item) for item in body.get("properties") or []]
-    results = [record(world, kind, int(row), wanted) for row in rows[after : after + limit]]
+    results = records(world, kind, rows[after : after + limit], wanted)
     answered: dict[str, Any] = {"total": len(rows), "results": results}
     if after + limit < len(rows):
         answered["paging"] = {"next": {"after": str(after + limit)}}
@@ -157,14 +157,15 @@ def _batch(request: httpx.Request, world: World, moment: int, kind: str) -> http
     rows = current(world, kind, moment, archived)
     place: dict[str, int] = world.view(
         ("view", "batch", kind, moment, archived),
-        lambda: {str(i): int(r) for i, r in zip(ids(world, kind)[rows], rows, strict=True)},
+        lambda: dict(zip(map(str, ids(world, kind)[rows].tolist()), rows.tolist(), strict=True)),
     )
     wanted = [str(name) for name in body.get("properties") or []]
     asked = [str(item["id"]) for item in inputs]
+    found = np.array([place[key] for key in asked if key in place], np.int64)
     missing = [key for key in asked if key not in place]
     answered: dict[str, Any] = {
         "status": "COMPLETE",
-        "results": [record(world, kind, place[key], wanted) for key in asked if key in place],
+        "results": records(world, kind, found, wanted),
         "startedAt": "2026-01-01T00:00:00.000Z",
         "completedAt": "2026-01-01T00:00:00.010Z",
     }
@@ -191,7 +192,7 @@ def _associations(request: httpx.Request, world: World, moment: int, kind: str, 
     rows = np.concatenate([current(world, kind, moment, False), current(world, kind, moment, True)])
     place: dict[str, int] = world.view(
         ("view", "rows", kind, moment),
-        lambda: {str(i): int(r) for i, r in zip(ids(world, kind)[rows], rows, strict=True)},
+        lambda: dict(zip(map(str, ids(world, kind)[rows].tolist()), rows.tolist(), strict=True)),
     )
     results, errors = [], []
     for item in inputs:

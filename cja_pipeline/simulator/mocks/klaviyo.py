@@ -72,12 +72,14 @@ def handle(request: httpx.Request, world: World, now: dt.datetime) -> httpx.Resp
 
 def _select(world: World, moment: int, text: str, sort: str) -> np.ndarray:
     """Rows visible at `moment` that satisfy the filter, in the asked order."""
-    rows = np.flatnonzero(world.numbers("klaviyo/events", "visible_from") <= moment)
+    stream = "klaviyo/events"
+    known = int(np.searchsorted(world.numbers(stream, "visible_from"), moment, side="right"))
+    wanted = np.ones(known, bool)
     conditions = _CONDITION.findall(text)
     rest = re.sub(r"[\s,()]|and", "", _CONDITION.sub("", text))
     if rest or (text and not conditions):
         raise ValueError(f"Invalid filter: {text[:120]}")
-    ts = world.numbers("klaviyo/events", "ts")
+    ts = world.numbers(stream, "ts")[:known]
     for operator, name, value in conditions:
         if name in ("datetime", "timestamp") and operator in _COMPARE:
             try:
@@ -88,14 +90,14 @@ def _select(world: World, moment: int, text: str, sort: str) -> np.ndarray:
                 )
             except (ValueError, TypeError) as error:
                 raise ValueError(f"Invalid {name} in filter: {value[:40]}") from error
-            rows = rows[_COMPARE[operator](ts[rows], bound)]
+            wanted &= _COMPARE[operator](ts, bound)
         elif name in ("metric_id", "profile_id") and operator == "equals":
-            have = world.numbers("klaviyo/events", name)
-            rows = rows[have[rows] == value.strip("'\"")]
+            wanted &= world.numbers(stream, name)[:known] == value.strip("'\"")
         else:
             raise ValueError(f"'{name}' cannot be filtered with '{operator}'")
-    order = np.lexsort((rows, ts[rows]))
-    return rows[order][::-1] if sort.startswith("-") else rows[order]
+    rows = np.flatnonzero(wanted)
+    rows = rows[np.argsort(ts[rows], kind="stable")]
+    return rows[::-1] if sort.startswith("-") else rows
 
 
 def _events(request: httpx.Request, world: World, moment: int) -> httpx.Response:
@@ -110,7 +112,7 @@ def _events(request: httpx.Request, world: World, moment: int) -> httpx.Response
     start = int(decode_cursor(query["page[cursor]"])[0]) if query.get("page[cursor]") else 0
     rows = world.view(("view", "klaviyo", moment, text, sort), lambda: _select(world, moment, text, sort))
     part = rows[start : start + size]
-    page = world.table("klaviyo/events").select(["json", "profile_id", "metric_id"]).take(part)
+    page = world.rows("klaviyo/events", ("json", "profile_id", "metric_id"), part)
     included: list[str] = []
     if "metric" in include:
         metrics = _texts(world, "metrics")
