@@ -10,7 +10,7 @@ import datetime as dt
 import difflib
 import json
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -68,8 +68,8 @@ def findings_of(stage: Stage, days: Sequence[Day]) -> list[Finding]:
     for day in days:
         for note in day.notes:
             add(Finding(day.day, "vendor", f"note {len(found)}", note[:300]))
-    for date, many in _by_day(stage.samples).items():
-        for finding in probe(stage.stream, date, many):
+    for date, texts in stage.samples.items():
+        for finding in probe(stage.stream, date, texts):
             add(finding)
     rows = stage.warehouse.sql(
         "SELECT _dt, field, count(*) FROM (SELECT _dt, unnest(_unreadable) AS field FROM stage "
@@ -127,24 +127,21 @@ def shown(name: str) -> str:
     return name if PLAIN_FIELD.match(name) and not LONG_NUMBER.search(name) else NOT_SHOWN
 
 
-def _by_day(samples: Sequence[Lines]) -> dict[dt.date, list[Lines]]:
-    grouped: dict[dt.date, list[Lines]] = defaultdict(list)
-    for lines in samples:
-        grouped[lines.file.day].append(lines)
-    return grouped
+def sample_of(lines: Lines) -> list[str]:
+    """A few lines of a file, evenly spread."""
+    return [lines.text[index].as_py() for index in range(0, lines.count, max(1, lines.count // SAMPLE))]
 
 
-def probe(stream: Stream, day: dt.date, files: Sequence[Lines]) -> Iterator[Finding]:
-    """Compare the fields of sampled records with the declared ones."""
+def probe(stream: Stream, day: dt.date, texts: Sequence[str]) -> Iterator[Finding]:
+    """Compare the fields of sampled records, as received, with the declared ones."""
     sample = _Sample(stream)
-    for lines in files:
-        for index in range(0, lines.count, max(1, lines.count // SAMPLE)):
-            try:
-                record = json.loads(lines.text[index].as_py())
-            except (ValueError, RecursionError):
-                continue
-            if isinstance(record, dict):
-                sample.add(record)
+    for text in texts:
+        try:
+            record = json.loads(text)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(record, dict):
+            sample.add(record)
     if not sample.records:
         return
     for kind, words, counts in (

@@ -8,14 +8,16 @@ not be cast and became null), ``_new`` (unknown values of columns with known one
 
 from __future__ import annotations
 
+import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import duckdb
 
 from cja_pipeline.sql import literal, name
 from cja_pipeline.tables import Table
-from cja_pipeline.validated.drift import shown
+from cja_pipeline.validated.drift import sample_of, shown
 from cja_pipeline.validated.landed import Day, File
 from cja_pipeline.validated.lines import Lines, Lost, read_lines, why_malformed
 from cja_pipeline.validated.raw import (
@@ -34,7 +36,6 @@ from cja_pipeline.validated.suites import Suite
 from cja_pipeline.warehouse import Warehouse
 
 LINES_BYTES = 64 << 20
-NAMED_FILES = 8
 EXTRA = {"_rules": "VARCHAR[]", "_unreadable": "VARCHAR[]", "_new": "VARCHAR[]", "_payload": "VARCHAR"}
 NEW = "\x1f"  # between column and value in `_new`
 
@@ -49,7 +50,7 @@ class Stage:
         self.warehouse, self.table, self.stream, self.suite = warehouse, table, stream, suite
         self.lost: list[Lost] = []
         self.notes: list[tuple[File, str, str]] = []
-        self.samples: list[Lines] = []
+        self.samples: dict[dt.date, list[str]] = {}
         columns = {column: spec.type for column, spec in table.columns.items()} | EXTRA
         body = ", ".join(f"{name(column)} {kind}" for column, kind in columns.items())
         warehouse.execute(f"CREATE OR REPLACE TEMP TABLE stage ({body})")
@@ -57,30 +58,27 @@ class Stage:
     def fill(self, files: Sequence[File]) -> None:
         """Read the files into the stage; nothing here raises for bad input."""
         self._fill_parquet([file for file in files if file.path.suffix == ".parquet"])
-        batch: list[Lines] = []
-        size = 0
-        for file in files:
-            if file.path.suffix == ".parquet":
-                continue
-            lines = read_lines(file)
-            self.lost += lines.lost
-            self.notes += [(file, "file", note) for note in lines.notes]
-            batch.append(lines)
-            size += lines.text.nbytes
-            if size > LINES_BYTES:
+        batches = _line_batches([file for file in files if file.path.suffix != ".parquet"])
+        # unpacking keeps one core busy and the database the other: the next lines are read meanwhile
+        with ThreadPoolExecutor(1) as reader:
+            coming = reader.submit(next, batches, None)
+            while (batch := coming.result()) is not None:
+                coming = reader.submit(next, batches, None)
                 self._fill_lines(batch)
-                batch, size = [], 0
-        self._fill_lines(batch)
 
     # --- JSON lines --------------------------------------------------------------------------------
     def _fill_lines(self, batch: Sequence[Lines]) -> None:
         import numpy as np
         import pyarrow as pa
 
+        for lines in batch:
+            self.lost += lines.lost
+            self.notes += [(lines.file, "file", note) for note in lines.notes]
         batch = [lines for lines in batch if lines.count]
         if not batch:
             return
-        self.samples += batch
+        for lines in batch:
+            self.samples.setdefault(lines.file.day, []).extend(sample_of(lines))
         self._register([lines.file for lines in batch])
         source = pa.table({
             "line": pa.chunked_array([lines.text for lines in batch]),
@@ -140,11 +138,11 @@ class Stage:
         self._insert(parquet_raw(files, schema, self.stream), "CAST(to_json(_record) AS VARCHAR)")  # type: ignore[arg-type]
 
     def _sample_names(self, files: Sequence[File]) -> None:
-        """Note unknown names among named values, in a few of the files."""
+        """Note unknown names among named values. Every file is asked, so that a day's findings do not depend
+        on which days are loaded with it."""
         assert self.stream.names is not None  # noqa: S101  (asked only for streams that have them)
-        step = max(1, len(files) // NAMED_FILES)
-        some = {file.day: file for file in [*files[::step], files[-1]]}
-        rows = self.warehouse.sql(parquet_names(list(some.values()), self.stream)).fetchall()
+        some = {file.day: file for file in files}
+        rows = self.warehouse.sql(parquet_names(files, self.stream)).fetchall()
         known = set(self.stream.names.known)
         for day, name_, _ in sorted(row for row in rows if row[1] is not None and row[1] not in known):
             self.notes.append((some[day], "unknown", f"{self.stream.names.field}.{shown(name_)}"[:120]))
@@ -210,6 +208,18 @@ class Stage:
             f"SELECT {', '.join(name(column) for column in self.table.columns)}, _rules, _unreadable, _new, "
             f"CASE WHEN _rules IS NOT NULL THEN {payload} END AS _payload FROM judged"
         )
+
+
+def _line_batches(files: Sequence[File]) -> Iterator[list[Lines]]:
+    """The lines of the files, some files at a time."""
+    batch: list[Lines] = []
+    for file in files:
+        batch.append(read_lines(file))
+        if sum(lines.text.nbytes for lines in batch) > LINES_BYTES:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
 
 
 def _codes(tests: Sequence[tuple[str, str]]) -> str:

@@ -177,3 +177,57 @@ def test_silent_hours_by_the_clock_of_the_shop(warehouse: Warehouse) -> None:
     )
     assert silent_hours(warehouse, "validated.web_events", march) == {dt.date(2026, 4, 3): 6}
     assert silent_hours(warehouse, "validated.ad_insights", march) == {}
+
+
+def test_a_day_does_not_depend_on_the_days_loaded_with_it(
+    warehouse: Warehouse, landing: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    odd = set()
+    for index in range(24):
+        day, at = v.DAY + dt.timedelta(days=index), v.NOON + index * 86_400_000_000
+        more = {"params": {"page_kind": "x"}} if index % 5 == 0 else {}
+        events = [v.ga4(n, event_timestamp=at + n, **more) for n in range(3)]
+        as_of = v.AS_OF + dt.timedelta(days=index)
+        if index % 4 == 3:
+            lines = [*map(v.as_export_json, events), v.as_export_json(events[0]), '{"event_name": "pa']
+            v.land_lines(landing, "ga4/events", lines, day=day, as_of=as_of)
+        else:
+            v.land_parquet(landing, events, tmp_path, day=day, as_of=as_of)
+        odd |= {day} if more else set()
+    load(warehouse, "web_events", landing, None, "run")
+    monkeypatch.setattr("cja_pipeline.validated.load.ROWS_PER_BATCH", 1)
+    with Warehouse(":memory:") as other:
+        load(other, "web_events", landing, None, "run")
+        for table in ("validated.web_events", "quality.drift", "quality.quarantine", "quality.ledger"):
+            found = [
+                sorted(map(repr, one.sql(f"SELECT * FROM {table}").fetchall())) for one in (warehouse, other)
+            ]
+            assert found[0] == found[1]
+            assert found[0]
+    told = warehouse.sql("SELECT day FROM quality.drift WHERE field = 'event_params.page_kind'").fetchall()
+    assert {day for (day,) in told} == odd
+    assert warehouse.count("validated.web_events") == 24 * 3
+    assert warehouse.count("quality.quarantine") == 6
+
+
+def test_lines_are_the_same_however_many_are_read_at_once(
+    warehouse: Warehouse, landing: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for index in range(9):
+        lines = [v.email(f"E{index}{n}") for n in range(4)] + ["{broken", "", "[1]"][: index % 4]
+        v.land_lines(landing, "klaviyo/events", lines, day=v.DAY + dt.timedelta(days=index))
+    load(warehouse, "email_events", landing, None, "run")
+    monkeypatch.setattr("cja_pipeline.validated.stage.LINES_BYTES", 1)
+    with Warehouse(":memory:") as other:
+        load(other, "email_events", landing, None, "run")
+        for table in ("validated.email_events", "quality.drift", "quality.quarantine", "quality.ledger"):
+            found = [
+                sorted(map(repr, one.sql(f"SELECT * FROM {table}").fetchall())) for one in (warehouse, other)
+            ]
+            assert found[0] == found[1]
+    told = warehouse.sql(
+        "SELECT day, count(*) FROM quality.quarantine WHERE rules = 'malformed_line' GROUP BY day"
+    )
+    assert {day: n for day, n in told.fetchall() if n} == {
+        v.DAY + dt.timedelta(days=index): 2 if index % 4 == 3 else 1 for index in range(9) if index % 4
+    }
