@@ -32,7 +32,7 @@ from cja_pipeline.validated.write import Writing, count_stage, mark_duplicates, 
 from cja_pipeline.warehouse import Warehouse
 
 log = logging.getLogger("cja_pipeline.validated")
-ROWS_PER_BATCH = 400_000
+ROWS_PER_BATCH = 1_000_000  # enough row groups for every core, each a good part of a batch
 PARSER_VERSION = "2"
 PROBLEMS_TOLD = 20
 
