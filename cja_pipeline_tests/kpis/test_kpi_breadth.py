@@ -11,6 +11,7 @@ import pytest
 
 from cja_pipeline.config import SHIPPED
 from cja_pipeline.kpis.journey_params import ensure_journeys
+from cja_pipeline.kpis.kpi_sources import load_sources
 from cja_pipeline.kpis.kpi_values import build_kpi_values
 from cja_pipeline.settings import get_settings
 from cja_pipeline.warehouse import Warehouse
@@ -223,3 +224,39 @@ def test_totals_have_targets_that_scale(shop: Shop) -> None:
     worth = values[(values["kpi_id"] == "customer_lifetime_value") & (values["dimension"] == "all")]
     assert worth["target"].notna().all()
     assert set(worth["status"]) == {"insufficient_data"}
+
+
+def test_an_answer_is_to_the_last_mail_of_its_campaign(warehouse: Warehouse) -> None:
+    """Many mails of few campaigns, often at the same moment, some answered before they were received."""
+    random = np.random.Generator(np.random.Philox(3))
+    types = ["email_received", "email_opened", "email_clicked", "email_unsubscribed", "visit"]
+    log = pd.DataFrame(
+        {
+            "touchpoint_id": [f"t{i:03}" for i in range(400)],
+            "customer_id": random.choice([f"c{i}" for i in range(9)], 400),
+            "campaign": random.choice(np.array([None, "news", "sale"], dtype=object), 400),
+            "touchpoint_type": random.choice(types, 400, p=[0.4, 0.2, 0.2, 0.1, 0.1]),
+            "occurred_at": pd.Timestamp(FIRST) + pd.to_timedelta(random.integers(0, 90, 400), unit="h"),
+        }
+    ).assign(business_date=lambda rows: rows["occurred_at"].dt.date)
+    write(warehouse, "customers.touchpoints", log)
+    write(warehouse, "customers.customers", pd.DataFrame({"customer_id": log["customer_id"].unique()}))
+    expected: dict[str, list[int]] = {}
+    for _, group in log.groupby(["customer_id", log["campaign"].fillna("")]):
+        mails = group[group["touchpoint_type"] == "email_received"].sort_values(
+            ["occurred_at", "touchpoint_id"]
+        )
+        expected |= {name: [0, 0, 0] for name in mails["touchpoint_id"]}
+        for row in group[group["touchpoint_type"].isin(types[1:4])].itertuples():
+            before = mails.loc[mails["occurred_at"] <= row.occurred_at, "touchpoint_id"]
+            if len(before):
+                said = expected[before.iloc[-1]]
+                said[0] |= row.touchpoint_type != "email_unsubscribed"
+                said[1] |= row.touchpoint_type == "email_clicked"
+                said[2] |= row.touchpoint_type == "email_unsubscribed"
+    found = warehouse.df(f"SELECT * FROM {load_sources()['mails'].text}").set_index("touchpoint_id")
+    columns = found[["opened", "clicked", "unsubscribed"]].astype(int)
+    assert {name: row.tolist() for name, row in zip(found.index, columns.to_numpy(), strict=True)} == expected
+    sent = log.set_index("touchpoint_id").loc[found.index]
+    assert (found["business_date"].dt.date == sent["business_date"]).all()
+    assert (found["campaign"].fillna("") == sent["campaign"].fillna("")).all()

@@ -5,6 +5,7 @@ with log as (
     t.touchpoint_id,
     t.customer_id,
     t.occurred_at,
+    t.business_date,
     case when t.touchpoint_type in ('purchase', 'store_order', 'phone_order', 'other_order') then 1 else 0 end as is_order
   from customers.touchpoints t
   where t.touchpoint_type in (
@@ -31,7 +32,7 @@ numbered as (
 ),
 -- an attempt ends with its order
 ended as (
-  select customer_id, attempt, occurred_at as last_at, touchpoint_id as order_touchpoint_id
+  select customer_id, attempt, occurred_at as last_at, business_date
   from numbered
   where is_order = 1
 ),
@@ -39,7 +40,7 @@ within as (
   select
     n.customer_id,
     n.attempt,
-    max(e.order_touchpoint_id) as order_touchpoint_id,
+    max(e.business_date) as business_date,
     max(e.last_at) as last_at,
     min(n.occurred_at) as first_at,
     min_by(n.touchpoint_id, n.position) as first_touchpoint_id,
@@ -53,7 +54,7 @@ within as (
 select
   concat(w.customer_id, '/', cast(w.attempt as varchar)) as journey_id,
   w.customer_id,
-  o.business_date,
+  w.business_date,
   date_diff('second', w.first_at, w.last_at) / 86400.0 as days_to_order,
   w.touches,
   f.channel,
@@ -62,5 +63,4 @@ select
   f.country,
   case when w.attempt > 0 then 'returning' else 'new' end as new_returning
 from within w
-join customers.touchpoints o on o.touchpoint_id = w.order_touchpoint_id
 join customers.touchpoints f on f.touchpoint_id = w.first_touchpoint_id

@@ -1,35 +1,46 @@
 -- E-mails received, each with what the receiver did before the next one of the same campaign. Opens by mail
 -- programs are not in the log. One row per e-mail received.
-with events as (
+-- most e-mails are never answered: they are left out before anything is sorted
+with answered as (
+  select distinct customer_id, coalesce(campaign, '') as campaign
+  from customers.touchpoints
+  where touchpoint_type in ('email_opened', 'email_clicked', 'email_unsubscribed')
+),
+numbered as (
   select
-    touchpoint_id,
-    customer_id,
-    business_date,
-    occurred_at,
-    touchpoint_type,
-    coalesce(campaign, '') as campaign,
-    sum(case when touchpoint_type = 'email_received' then 1 else 0 end) over (
-      partition by customer_id, coalesce(campaign, '')
-      order by occurred_at, case when touchpoint_type = 'email_received' then 0 else 1 end, touchpoint_id
+    e.touchpoint_id,
+    e.customer_id,
+    e.business_date,
+    e.occurred_at,
+    e.touchpoint_type,
+    a.campaign,
+    sum(case when e.touchpoint_type = 'email_received' then 1 else 0 end) over (
+      partition by e.customer_id, a.campaign
+      order by e.occurred_at, case when e.touchpoint_type = 'email_received' then 0 else 1 end, e.touchpoint_id
       rows between unbounded preceding and current row
     ) as message
-  from customers.touchpoints
-  where touchpoint_type in ('email_received', 'email_opened', 'email_clicked', 'email_unsubscribed')
+  from customers.touchpoints e
+  join answered a on a.customer_id = e.customer_id and a.campaign = coalesce(e.campaign, '')
+  where e.touchpoint_type in ('email_received', 'email_opened', 'email_clicked', 'email_unsubscribed')
 ),
 messages as (
   select
     customer_id,
     campaign,
-    message,
     max(case when touchpoint_type = 'email_received' then touchpoint_id end) as touchpoint_id,
     min(occurred_at) as received_at,
     min(business_date) as business_date,
     max(case when touchpoint_type in ('email_opened', 'email_clicked') then 1 else 0 end) as opened,
     max(case when touchpoint_type = 'email_clicked' then 1 else 0 end) as clicked,
     max(case when touchpoint_type = 'email_unsubscribed' then 1 else 0 end) as unsubscribed
-  from events
+  from numbered
   where message > 0
   group by customer_id, campaign, message
+  union all
+  select e.customer_id, coalesce(e.campaign, ''), e.touchpoint_id, e.occurred_at, e.business_date, 0, 0, 0
+  from customers.touchpoints e
+  left join answered a on a.customer_id = e.customer_id and a.campaign = coalesce(e.campaign, '')
+  where e.touchpoint_type = 'email_received' and a.customer_id is null
 )
 select
   m.touchpoint_id,
