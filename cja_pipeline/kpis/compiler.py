@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from cja_pipeline.kpis.kpi_entry import Kpi
 from cja_pipeline.kpis.kpi_sources import SEGMENT, SEGMENT_TABLE, Source
 from cja_pipeline.kpis.unit_rows import UnitRows
-from cja_pipeline.kpis.unit_sums import Moment, Total
+from cja_pipeline.kpis.unit_sums import Moment, Total, product
 
 WITH_MOMENTS = ("ratio", "mean", "per_unit", "proportion")
 
@@ -160,7 +160,8 @@ class Scan:
         return self.source.bind(text.replace(self.scope.age, "0")) == "BOOLEAN"
 
     def _moment(self, left: Total, right: Total | None = None) -> int:
-        return self.moments.setdefault(Moment(left, right), len(self.moments))
+        moment = product(left, right) if right else Moment(left)
+        return self.moments.setdefault(moment, len(self.moments))
 
 
 @dataclass

@@ -47,6 +47,15 @@ class Moment(NamedTuple):
         return self.right is None and self.left.kind == "sum"
 
 
+def product(left: Total, right: Total) -> Moment:
+    """The moment of a product, as the total that it comes to where it is one: yes and yes is yes."""
+    if left == right and left.kind in ("any", "some", "both"):
+        return Moment(left)
+    if left.kind in ("both", "where") and right == Total("any", left.other):
+        return Moment(left)
+    return Moment(left, right)
+
+
 def measures_of(moments: Iterable[Moment]) -> list[int]:
     """The places of the measures that moments are of."""
     totals = [total for moment in moments for total in moment if total]
@@ -86,11 +95,12 @@ def sum_units(
         count = int(period.max(initial=-1)) + 1
         sums = {name: daily.sums(name, period, count) for name in (WHOLE, *names)}
         for name, place, change in _changes(rows, [moments[i] for i in bent], period, count, list(sums)):
-            sums[name][bent] += _spread(place, sums[name].shape[1] + 1, change)[:, :-1]
+            for i, more in zip(bent, _spread(place, len(sums[name][-1]) + 1, change), strict=True):
+                sums[name][i] += more[:-1]
         found[grain] = {}
         for name, total in sums.items():
             there = np.flatnonzero(total[-1])
-            found[grain][name] = Cells(there, total[:-1, there].T)
+            found[grain][name] = Cells(there, np.array([row[there] for row in total[:-1]]).T)
     return found
 
 
@@ -106,21 +116,24 @@ class _Daily:
         self.day, self.slice = np.divmod(cells, self.slices)
         ones = np.ones(len(place))
         self.cells = _spread(place, len(cells), (*evaluate(moments, rows.measures), ones))
-        self.known: dict[str, tuple[Numbers, Numbers, Floats]] = {}
+        self.known: dict[str, tuple[Numbers, Numbers, list[Floats]]] = {}
 
-    def sums(self, name: str, period: Numbers, count: int) -> Floats:
-        """Shape (moments, values x periods)."""
+    def sums(self, name: str, period: Numbers, count: int) -> list[Floats]:
+        """By moment, of values x periods."""
         import numpy as np
 
         if name not in self.known:
             # by day first: all grains are made of days
             key = self.rows.value(name, self.slice) * len(period) + self.day
             places, place = numbered(key, self.rows.values(name) * len(period))
-            self.known[name] = *np.divmod(places, len(period)), _spread(place, len(places), self.cells)
+            value, day = np.divmod(places, len(period))
+            self.known[name] = value, day, _spread(place, len(places), self.cells)
         value, day, cells = self.known[name]
-        kept = np.flatnonzero(period[day] >= 0)
-        place = value[kept] * count + period[day[kept]]
-        return _spread(place, self.rows.values(name) * count, cells[:, kept])
+        when = period[day]
+        kept = when >= 0
+        if not kept.all():
+            value, when, cells = value[kept], when[kept], [row[kept] for row in cells]
+        return _spread(value * count + when, self.rows.values(name) * count, cells)
 
 
 def _changes(
@@ -174,11 +187,11 @@ def _several(rows: Numbers, key: Numbers) -> tuple[Numbers, Numbers, Numbers]:
     return rows[np.repeat(many, size)], np.repeat(np.arange(len(left)), left), np.cumsum(left) - left
 
 
-def _spread(place: Numbers, places: int, values: Iterable[Floats]) -> Floats:
-    """Rows of numbers added up by place; shape (rows, places)."""
+def _spread(place: Numbers, places: int, values: Iterable[Floats]) -> list[Floats]:
+    """Rows of numbers, each added up by place."""
     import numpy as np
 
-    return np.array([np.bincount(place, row, places) for row in values])
+    return [np.bincount(place, row, places).astype(float, copy=False) for row in values]
 
 
 def evaluate(moments: Sequence[Moment], measures: Sequence[Floats]) -> Iterator[Floats]:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cja_pipeline.kpis.unit_rows import read_rows
-from cja_pipeline.kpis.unit_sums import Moment, Total, sum_units
+from cja_pipeline.kpis.unit_sums import Moment, Total, evaluate, product, sum_units
 from cja_pipeline.warehouse import Warehouse
 
 DAYS = 12
@@ -83,6 +83,18 @@ def test_moments_equal_pandas(memory, rows):
             assert set(keys) == set(expected)
             for key, sums in zip(keys, cells.sums, strict=True):
                 assert sums == pytest.approx(expected[key])
+
+
+def test_a_product_in_short_is_the_product():
+    measures = [
+        np.array(each, dtype=float)
+        for each in zip(*itertools.product([-1, 0, 0.5, 2], repeat=2), strict=True)
+    ]
+    totals = [SUM, OTHER, BOTH, WHERE, ANY, Total("any", 0), Total("some", 0), Total("where", 0, 0)]
+    for left, right in itertools.product(totals, repeat=2):
+        each = [*evaluate([Moment(left), Moment(right), product(left, right)], measures)]
+        np.testing.assert_array_equal(each[0] * each[1], each[2])
+    assert product(BOTH, ANY) == Moment(BOTH)
 
 
 def test_many_batches_are_one_table(warehouse, monkeypatch):
