@@ -13,7 +13,14 @@ from cja_pipeline.customers.feedback import build_feedback
 from cja_pipeline.customers.golden import write_rules
 from cja_pipeline.customers.identity import resolve_warehouse
 from cja_pipeline.customers.identity.nightly import measure_view
-from cja_pipeline.customers.inputs import STAGE_SPELLS, TOUCHPOINTS, VISITS, WEB_ACTIVITY
+from cja_pipeline.customers.inputs import (
+    CUSTOMERS,
+    GOLDEN_VALUES,
+    STAGE_SPELLS,
+    TOUCHPOINTS,
+    VISITS,
+    WEB_ACTIVITY,
+)
 from cja_pipeline.keyed import build_keyed
 from cja_pipeline.warehouse import Warehouse
 
@@ -57,8 +64,9 @@ def build_customers(wh: Warehouse) -> dict[str, float]:
         What identity did for the view, for the run's report.
     """
     write_rules(wh)
-    wh.build("customers.golden_values")
-    wh.build("customers.customers")
+    build_keyed(wh, GOLDEN_VALUES)
+    wh.build("customers.invited")
+    build_keyed(wh, CUSTOMERS)
     wh.build("customers.silo_report")
     return measure_view(wh)
 

@@ -26,39 +26,11 @@ contacts as (
         on l.kind = 'contact' and l.record_key = concat('contact:', c.contact_id)
     group by l.customer_id
 ),
-invitations as (
-    -- who invited with which code; nobody invites themselves, not even by a second account
-    select l.customer_id, min(c.referral_code) as referral_code
-    from validated.contacts_current c
-    join customers.identity_links l on l.kind = 'contact' and l.record_key = concat('contact:', c.contact_id)
-    where c.referral_code is not null
-    group by l.customer_id, c.referral_code
-),
-referred as (
-    select distinct l.customer_id
-    from validated.contacts_current c
-    join customers.identity_links l on l.kind = 'contact' and l.record_key = concat('contact:', c.contact_id)
-    join invitations i on i.referral_code = c.referred_by_code and i.customer_id <> l.customer_id
-),
-profiles as (
-    select
-        l.customer_id,
-        e.profile_id,
-        bool_or(e.event_type in ('unsubscribed', 'spam')) as left_list,
-        -- undeliverable until something arrives again
-        coalesce(
-            max(case when e.event_type = 'bounced' and e.bounce_type = 'hard' then e.occurred_at end)
-            >= coalesce(max(case when e.event_type = 'received' then e.occurred_at end), timestamp '1970-01-01'),
-            false
-        ) as bounced
-    from validated.email_events e
-    join customers.identity_links l on l.kind = 'profile' and l.record_key = concat('profile:', e.profile_id)
-    group by l.customer_id, e.profile_id
-),
 mailing as (
-    select customer_id, bool_or(left_list) as left_list, bool_and(bounced) as bounced
-    from profiles
-    group by customer_id
+    select l.customer_id, bool_or(p.left_list) as left_list, bool_and(p.is_bounced) as bounced
+    from customers.email_profiles p
+    join customers.identity_links l on l.kind = 'profile' and l.record_key = concat('profile:', p.profile_id)
+    group by l.customer_id
 ),
 devices as (
     select
@@ -209,5 +181,5 @@ left join bought o on o.customer_id = l.customer_id
 left join contacted t on t.customer_id = l.customer_id
 left join staged s on s.customer_id = l.customer_id
 left join named n on n.customer_id = l.customer_id
-left join referred g on g.customer_id = l.customer_id
+left join customers.invited g on g.customer_id = l.customer_id
 left join opinions f on f.customer_id = l.customer_id

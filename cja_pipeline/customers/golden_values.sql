@@ -27,19 +27,6 @@ contact_says as (
         on l.kind = 'contact' and l.record_key = concat('contact:', c.contact_id)
     cross join wanted w
 ),
-profiles as (
-    select
-        profile_id,
-        max_by(first_name, occurred_at) filter (where first_name is not null) as first_name,
-        max_by(last_name, occurred_at) filter (where last_name is not null) as last_name,
-        max_by(email, occurred_at) filter (where email is not null) as email,
-        max_by(phone, occurred_at) filter (where phone is not null) as phone,
-        max_by(postcode, occurred_at) filter (where postcode is not null) as postcode,
-        max(occurred_at) as seen_at
-    from validated.email_events
-    where profile_id is not null
-    group by profile_id
-),
 profile_says as (
     select
         l.customer_id,
@@ -54,8 +41,8 @@ profile_says as (
             when 'postcode' then p.postcode
         end as value,
         1 as times,
-        p.seen_at
-    from profiles p
+        p.last_seen_at as seen_at
+    from customers.email_profiles p
     join customers.identity_links l
         on l.kind = 'profile' and l.record_key = concat('profile:', p.profile_id)
     cross join wanted w

@@ -14,6 +14,7 @@ from pathlib import Path
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
 
 from cja_pipeline.crashpoints import crashpoint
+from cja_pipeline.customers import inputs as customers
 from cja_pipeline.journey_maps.atomic import write_atomically
 from cja_pipeline.journey_maps.publish import PublishError, publish
 from cja_pipeline.keyed import Input, Keyed
@@ -27,8 +28,9 @@ CUSTOMERS = Keyed(
     "journey_maps.customers",
     "customer_id",
     [
-        Input(table, "t.customer_id")
-        for table in ("customers.customers", "kpis.customer_value", "kpis.customer_segments")
+        customers.CUSTOMERS.rows,
+        Input("kpis.customer_value", "t.customer_id"),
+        Input("kpis.customer_segments", "t.customer_id"),
     ],
 )
 

@@ -14,7 +14,15 @@ from cja_pipeline import keyed
 from cja_pipeline.customers.build import build_all
 from cja_pipeline.customers.identity import unlink
 from cja_pipeline.customers.identity.unlink import Decision
-from cja_pipeline.customers.inputs import STAGE_SPELLS, TOUCHPOINTS, VISITS, WEB_ACTIVITY
+from cja_pipeline.customers.inputs import (
+    CUSTOMERS,
+    EMAIL_PROFILES,
+    GOLDEN_VALUES,
+    STAGE_SPELLS,
+    TOUCHPOINTS,
+    VISITS,
+    WEB_ACTIVITY,
+)
 from cja_pipeline.kpis.journey_build import MOVES, build_funnel, build_paths, funnel_chains
 from cja_pipeline.kpis.journey_config import journey_config
 from cja_pipeline.kpis.journey_params import JOURNEYS, TOUCHES
@@ -189,8 +197,8 @@ def tables(wh: Warehouse) -> dict[str, pd.DataFrame]:
 
 def keyed_tables() -> list[keyed.Keyed]:
     """Every table that is made key by key, in the order of a night."""
-    journeys = [TOUCHES, JOURNEYS, funnel_chains(journey_config()), MOVES]
-    return [WEB_ACTIVITY, VISITS, TOUCHPOINTS, STAGE_SPELLS, *journeys]
+    view = [EMAIL_PROFILES, WEB_ACTIVITY, VISITS, TOUCHPOINTS, STAGE_SPELLS, GOLDEN_VALUES, CUSTOMERS]
+    return [*view, TOUCHES, JOURNEYS, funnel_chains(journey_config()), MOVES]
 
 
 def assert_same(

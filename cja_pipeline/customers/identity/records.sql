@@ -1,21 +1,5 @@
 -- Every record about a person, from every source, with the identifiers it carries. Logins follow separately:
 -- they come from the evidence about devices.
-with profile_state as (
-    select
-        profile_id,
-        max_by(email, occurred_at) filter (where email is not null) as email,
-        max_by(email_sha256, occurred_at) filter (where email_sha256 is not null) as email_sha256,
-        max_by(phone, occurred_at) filter (where phone is not null) as phone,
-        max_by(login_id, occurred_at) filter (where login_id is not null) as login_id,
-        max_by(first_name, occurred_at) filter (where first_name is not null) as first_name,
-        max_by(last_name, occurred_at) filter (where last_name is not null) as last_name,
-        max_by(postcode, occurred_at) filter (where postcode is not null) as postcode,
-        min(occurred_at) as first_seen_at,
-        max(occurred_at) as last_seen_at
-    from validated.email_events
-    where profile_id is not null
-    group by profile_id
-)
 select
     concat('contact:', contact_id) as record_key,
     'contact' as kind,
@@ -43,7 +27,7 @@ union all
 select
     concat('profile:', profile_id), 'profile', 'email', null, null, login_id, null, email, email_sha256, phone,
     null, first_name, last_name, null, null, null, postcode, null, first_seen_at, last_seen_at
-from profile_state
+from customers.email_profiles
 union all
 -- an order adds what its contact does not say; an order without contact is a guest's
 select

@@ -16,6 +16,8 @@ from cja_pipeline.customers.identity.intake import NODE, RECORD_COLUMNS
 from cja_pipeline.customers.identity.keys import Keyring
 from cja_pipeline.customers.identity.scored.model import current
 from cja_pipeline.customers.identity.update import Update, update
+from cja_pipeline.customers.inputs import EMAIL_PROFILES
+from cja_pipeline.keyed import build_keyed
 from cja_pipeline.warehouse import Warehouse
 
 
@@ -80,6 +82,7 @@ def _devices(wh: Warehouse, rules: Identity) -> None:
 
 def _records(wh: Warehouse, rules: Identity) -> None:
     """Temporary table `person_records`: those of all sources, and one per login seen on the web."""
+    build_keyed(wh, EMAIL_PROFILES)
     empty = ", ".join(
         f"CAST(NULL AS VARCHAR) AS {column}"
         for column in ("crm_id", "merged_crm_ids", "loyalty_id", "email", "email_sha256", "phone", "mobile",
