@@ -112,9 +112,7 @@ class Warehouse:
                 self.connection.execute(query) if params is None else self.connection.execute(query, params)
             )
         except RuntimeError as error:
-            if (
-                str(error) == INTERRUPTED
-            ):  # what DuckDB makes of Ctrl-C; as an error it would fail one step only
+            if str(error) == INTERRUPTED:  # by Ctrl-C; as an error it would fail one step only
                 raise KeyboardInterrupt from error
             raise
 
@@ -189,8 +187,7 @@ class Warehouse:
 
     def replace(self, name: str, select: str) -> int:
         """Replace a declared table with the result of a SELECT, cast to the declared columns."""
-        table = TABLES[name]
-        columns = self._checked_columns(table, select)
+        columns = self._checked_columns(TABLES[name], select)
         with self.transaction():
             self.execute(
                 f"CREATE OR REPLACE TABLE {name} AS SELECT {columns} FROM ({_bare(select)}\n) AS model"
@@ -198,6 +195,19 @@ class Warehouse:
             crashpoint("table:before_commit")
         if not self._depth:
             crashpoint("table:committed")
+        return self.count(name)
+
+    def renew(self, name: str, select: str) -> int:
+        """As `replace`, but writes only the rows that differ."""
+        if not self.replaces_rows or not self.exists(name) or self.differs(name):
+            return self.replace(name, select)
+        columns = self._checked_columns(TABLES[name], select)
+        row = f"hash({', '.join(map(quoted, TABLES[name].columns))})"
+        with self.transaction():
+            self.stage("due", f"SELECT {columns} FROM ({_bare(select)}\n) AS model")
+            self.execute(f"DELETE FROM {name} WHERE {row} NOT IN (SELECT {row} FROM due)")
+            self.execute(f"INSERT INTO {name} BY NAME FROM due WHERE {row} NOT IN (SELECT {row} FROM {name})")
+            self.execute("DROP TABLE due")
         return self.count(name)
 
     def write(self, name: str, frame: pd.DataFrame) -> int:

@@ -180,3 +180,23 @@ def test_a_table_exists_or_not_also_inside_a_transaction(
         assert found() == ["customers.here", "customers.seen", "customers.orders"]
         assert warehouse.exists("customers.feedback")
     assert warehouse.exists("customers.feedback")
+
+
+@pytest.mark.usefixtures("visits")
+def test_a_renewed_table_is_the_replaced_one_and_equal_rows_stay_where_they_are() -> None:
+    warehouse = Warehouse(":memory:")
+    warehouse.renew("kpis.visits", rows((1, 5), (2, 6), (3, 7)))
+
+    def places() -> dict[tuple[dt.date, int | None], int]:
+        found = warehouse.sql("SELECT day, visits, rowid FROM kpis.visits").fetchall()
+        return {(day, visits): place for day, visits, place in found}
+
+    before = places()
+    with_null = f"{rows((1, 5), (2, 9), (4, 1))} UNION ALL SELECT NULL, 3"
+    for _ in range(2):  # once more changes nothing
+        assert warehouse.renew("kpis.visits", with_null) == 4
+        after = places()
+        assert before.items() & after.items() == {((dt.date(2026, 3, 1), 5), before[dt.date(2026, 3, 1), 5])}
+        assert after.keys() == {
+            (dt.date(2026, 3, 1), 5), (dt.date(2026, 3, 2), 9), (dt.date(2026, 3, 4), 1), (None, 3)
+        }  # fmt: skip

@@ -31,9 +31,9 @@ def write(
         " i.customer_id",
         [moment],
     )
-    wh.replace("customers.identity_links", "SELECT * FROM links_now")
+    wh.renew("customers.identity_links", "SELECT * FROM links_now")
     _visitor_keys(wh, keyring)
-    wh.replace(
+    wh.renew(
         "customers.visitor_map",
         "SELECT o.visitor_id, k.visitor_key, l.customer_id, o.share, o.rule, d.consent_analytics,"
         " d.consent_marketing FROM owners o JOIN devices d USING (visitor_id) JOIN visitor_keys k USING"
@@ -41,7 +41,7 @@ def write(
         " JOIN links_now l ON l.record_key = concat('visitor:', o.visitor_id)",
     )
     _own_keys(wh, keyring)
-    wh.replace("customers.customer_identifiers", _IDENTIFIERS)
+    wh.renew("customers.customer_identifiers", _IDENTIFIERS)
     edges_view(wh, rules)
     _append_log(wh, log, moment)
     return _figures(wh, rules, log)
