@@ -12,16 +12,32 @@ busiest as (
     select visitor_id, max(logins) as logins_per_hour
     from hourly
     group by visitor_id
+),
+tried as (
+    select visitor_id, count(distinct login_id) as logins
+    from validated.web_events
+    where visitor_id is not null and login_id is not null
+    group by visitor_id
+),
+seen as (
+    select
+        visitor_id,
+        min(occurred_at) as first_seen_at,
+        max(occurred_at) as last_seen_at,
+        max_by(consent_analytics, occurred_at) filter (where consent_analytics is not null) as consent_analytics,
+        max_by(consent_marketing, occurred_at) filter (where consent_marketing is not null) as consent_marketing
+    from validated.web_events
+    where visitor_id is not null
+    group by visitor_id
 )
 select
-    e.visitor_id,
-    min(e.occurred_at) as first_seen_at,
-    max(e.occurred_at) as last_seen_at,
-    max_by(e.consent_analytics, e.occurred_at) filter (where e.consent_analytics is not null) as consent_analytics,
-    max_by(e.consent_marketing, e.occurred_at) filter (where e.consent_marketing is not null) as consent_marketing,
-    count(distinct e.login_id) as logins,
-    coalesce(max(b.logins_per_hour), 0) as logins_per_hour
-from validated.web_events e
-left join busiest b on b.visitor_id = e.visitor_id
-where e.visitor_id is not null
-group by e.visitor_id
+    s.visitor_id,
+    s.first_seen_at,
+    s.last_seen_at,
+    s.consent_analytics,
+    s.consent_marketing,
+    coalesce(t.logins, 0) as logins,
+    coalesce(b.logins_per_hour, 0) as logins_per_hour
+from seen s
+left join tried t on t.visitor_id = s.visitor_id
+left join busiest b on b.visitor_id = s.visitor_id

@@ -41,11 +41,11 @@ def renew(wh: Warehouse, keyring: Keyring, *, whole: bool) -> pd.DataFrame:
     wh.ensure(LINKS)
     wh.execute(
         "CREATE OR REPLACE TEMP TABLE ids_now AS SELECT label, customer_id FROM ("
-        " SELECT m.label, min(l.customer_id) AS customer_id, count(*) AS n, count(l.record_key) AS held,"
-        " count(DISTINCT l.customer_id) AS ids FROM members m"
+        " SELECT m.label, min(l.customer_id) AS customer_id, max(l.customer_id) AS other_id,"
+        " count(*) AS n, count(l.record_key) AS held FROM members m"
         f" LEFT JOIN {LINKS} l USING (record_key) GROUP BY m.label) JOIN"
         f" (SELECT customer_id, count(*) AS had FROM {LINKS} GROUP BY customer_id) USING (customer_id)"
-        " WHERE ids = 1 AND n = held AND n = had"
+        " WHERE customer_id = other_id AND n = held AND n = had"
     )
     moving = wh.df(
         "SELECT record_key, kind, label, first_seen_at FROM members ANTI JOIN ids_now USING (label)"

@@ -51,7 +51,13 @@ def quality(found: pd.Series, truth: pd.Series) -> Quality:
     known = truth.notna()
     if not known.any():
         raise ValueError("no record has a truth")
-    cells = pd.DataFrame({"group": found[known], "person": truth[known]})
+    # numbers are grouped faster than names, and in the same order
+    cells = pd.DataFrame(
+        {
+            "group": pd.factorize(found[known], sort=True)[0],
+            "person": pd.factorize(truth[known], sort=True)[0],
+        }
+    )
     both = cells.groupby(["group", "person"]).size().rename("n").reset_index()
     groups, people = both.groupby("group")["n"], both.groupby("person")["n"]
     size, person_size = groups.transform("sum"), people.transform("sum")

@@ -61,7 +61,7 @@ def _records(wh: Warehouse, truth: Path) -> pd.DataFrame:
         f" FROM read_parquet('{truth}/identifiers.parquet') WHERE kind IN ({kinds}) GROUP BY 1 UNION ALL"
         " SELECT concat('order:', o.crm_order_id), min(t.person_id) FROM validated.crm_orders_current o"
         f" JOIN read_parquet('{truth}/orders.parquet') t ON t.order_number = o.order_id GROUP BY 1)"
-        " SELECT r.node, r.crm, l.customer_id, CAST(w.person AS VARCHAR) AS person"
+        " SELECT r.node, CAST(r.crm AS VARCHAR) AS crm, l.customer_id, CAST(w.person AS VARCHAR) AS person"
         " FROM customers.identity_links l JOIN owners w USING (record_key)"
         " JOIN customers.identity_records r USING (record_key)"
         " ORDER BY l.record_key"
@@ -116,6 +116,7 @@ def _devices(wh: Warehouse, truth: Path) -> tuple[pd.Series, pd.Series]:
         "SELECT cookie, CAST(min_by(person_id, (-visits, person_id)) AS VARCHAR) AS person FROM"
         " (SELECT cookie, person_id, count(*) AS visits FROM"
         f" read_parquet('{truth}/sessions.parquet') WHERE started_at <= (SELECT as_of FROM config.params)"
+        " AND cookie IN (SELECT visitor_id FROM customers.visitor_map WHERE rule IN ('sole', 'dominant'))"
         " GROUP BY cookie, person_id) GROUP BY cookie"
     )
     return given.set_index("visitor_id")["customer_id"], owner.set_index("cookie")["person"]
