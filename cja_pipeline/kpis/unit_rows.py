@@ -86,15 +86,16 @@ class UnitRows:
     def added_up(self) -> UnitRows:
         """One row per unit, day and slice, in this order, with sums of measures; units become 0, 1, 2."""
         import numpy as np
-        import pandas as pd
 
         if not len(self.unit):
             return self
-        unit, _ = pd.factorize(self.unit, sort=True)  # the same order whichever row was read first
+        order = np.argsort(self.unit)
+        unit = self.unit[order]
+        number = np.cumsum(np.concatenate([[0], unit[1:] != unit[:-1]]))
         days = int(self.day.max()) + 1
-        key = (unit.astype(np.int64) * days + self.day) * self.slices + self.slice
-        order = np.argsort(key)
-        key = key[order]
+        key = (number * days + self.day[order]) * self.slices + self.slice[order]
+        again = np.argsort(key)
+        order, key = order[again], key[again]
         starts = begins(key)
         rest, slices = np.divmod(key[starts], self.slices)
         number, day = np.divmod(rest, days)
