@@ -42,7 +42,8 @@ def build(given: Given, folder: Path) -> None:
         build_orders(wh)
         build_touchpoints(wh)
         build_stages(wh)
-        wh.build("customers.customers")
+        for table in ("email_profiles", "invited", "customers"):
+            wh.build(f"customers.{table}")
         build_funnel(wh)
         build_paths(wh)
         with few_kpis(folder / "config", grain="day", kpis=KPIS):
