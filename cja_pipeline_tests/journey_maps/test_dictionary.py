@@ -116,7 +116,7 @@ def test_the_page_is_whole_and_its_links_lead_somewhere(lineage: Lineage, langua
     for table in TABLES.values():
         assert (table.published_name or table.full_name) in ids
     assert load_labels(language)("dictionary.title") in html
-    assert len(html.encode()) < 480_000
+    assert len(html.encode()) < 470_000
 
 
 def test_the_page_is_written_once_per_declaration(tmp_path: Path) -> None:

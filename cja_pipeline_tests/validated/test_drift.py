@@ -179,6 +179,18 @@ def test_silent_hours_by_the_clock_of_the_shop(warehouse: Warehouse) -> None:
     assert silent_hours(warehouse, "validated.ad_insights", march) == {}
 
 
+def assert_loads_alike(warehouse: Warehouse, landing: Path, table: str) -> None:
+    """Loaded again, into another warehouse, the landing gives the same rows and findings."""
+    with Warehouse(":memory:") as other:
+        load(other, table, landing, None, "run")
+        for name in (f"validated.{table}", "quality.drift", "quality.quarantine", "quality.ledger"):
+            found = [
+                sorted(map(repr, one.sql(f"SELECT * FROM {name}").fetchall())) for one in (warehouse, other)
+            ]
+            assert found[0] == found[1]
+        assert other.count(f"validated.{table}")
+
+
 def test_a_day_does_not_depend_on_the_days_loaded_with_it(
     warehouse: Warehouse, landing: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -196,14 +208,7 @@ def test_a_day_does_not_depend_on_the_days_loaded_with_it(
         odd |= {day} if more else set()
     load(warehouse, "web_events", landing, None, "run")
     monkeypatch.setattr("cja_pipeline.validated.load.ROWS_PER_BATCH", 1)
-    with Warehouse(":memory:") as other:
-        load(other, "web_events", landing, None, "run")
-        for table in ("validated.web_events", "quality.drift", "quality.quarantine", "quality.ledger"):
-            found = [
-                sorted(map(repr, one.sql(f"SELECT * FROM {table}").fetchall())) for one in (warehouse, other)
-            ]
-            assert found[0] == found[1]
-            assert found[0]
+    assert_loads_alike(warehouse, landing, "web_events")
     told = warehouse.sql("SELECT day FROM quality.drift WHERE field = 'event_params.page_kind'").fetchall()
     assert {day for (day,) in told} == odd
     assert warehouse.count("validated.web_events") == 24 * 3
@@ -218,13 +223,7 @@ def test_lines_are_the_same_however_many_are_read_at_once(
         v.land_lines(landing, "klaviyo/events", lines, day=v.DAY + dt.timedelta(days=index))
     load(warehouse, "email_events", landing, None, "run")
     monkeypatch.setattr("cja_pipeline.validated.stage.LINES_BYTES", 1)
-    with Warehouse(":memory:") as other:
-        load(other, "email_events", landing, None, "run")
-        for table in ("validated.email_events", "quality.drift", "quality.quarantine", "quality.ledger"):
-            found = [
-                sorted(map(repr, one.sql(f"SELECT * FROM {table}").fetchall())) for one in (warehouse, other)
-            ]
-            assert found[0] == found[1]
+    assert_loads_alike(warehouse, landing, "email_events")
     told = warehouse.sql(
         "SELECT day, count(*) FROM quality.quarantine WHERE rules = 'malformed_line' GROUP BY day"
     )
