@@ -23,8 +23,9 @@ def nights_trial(
 ) -> list[dict[str, Any]]:
     """Measure the last day of one simulated shop as a night of its own, after so many days of history.
 
-    Each history is that many days before the last one, loaded in one run. The longest is rebuilt from its
-    landed files afterwards.
+    Each history is that many days before the last one: all but the newest loaded in one run, the newest as
+    a night that is not measured, because the first one after a load also tidies the file that the load left.
+    The longest is rebuilt from its landed files afterwards.
 
     Returns:
         One record per step, per room and for the night: ``room``, ``step`` (empty for sums), and per history
@@ -46,7 +47,8 @@ def nights_trial(
             if tell:
                 tell(f"{days} days of history")
             with own_home(home):
-                _run(last - dt.timedelta(days=days), last - dt.timedelta(days=1))
+                _run(last - dt.timedelta(days=days), last - dt.timedelta(days=2))
+                _run(last - dt.timedelta(days=1), last - dt.timedelta(days=1))
                 found[str(days)] = _run(last, last)
         if tell:
             tell("rebuild")
