@@ -207,7 +207,7 @@ def _belongs(one: Input, among: str) -> str:
     """SQL: whether a row `t` of an input belongs to one of these keys.
 
     Row ids are compared as another type than theirs: DuckDB 2.0 otherwise has the join filter the scan by row
-    id, which reads rows that this transaction has added from wrong memory (rarely, and then it crashes).
+    id, which reads rows that this transaction has added from wrong memory: it crashes, or finds other rows.
     """
     if not one.via:
         return f"{_number(one.key)} {among}"
