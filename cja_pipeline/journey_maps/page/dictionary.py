@@ -95,7 +95,7 @@ def _column(table: Table, column: str, lineage: Lineage, words: Labels) -> dict[
         "key": column in table.key,
         "pii": spec.pii,
         "refers": {"name": refers, "anchor": refers} if refers else None,
-        "sources": [] if common else _grouped(_links(origin, words)),
+        "sources": [] if common else _sources(origin, words),
         "made_here": not common and origin == Origin(),
         # of the steps on the way only the next one is told: the links lead on
         "fields": _by_stream(lineage.roots(full), words, SOME) if table.published_name and not common else [],
@@ -112,18 +112,19 @@ def _kpi(entry: dict[str, Any], words: Labels) -> dict[str, Any]:
         "description": kpi.description,
         "formula": entry["formula"],
         "owner": kpi.owner,
-        "sources": _grouped(parts or _links(origin, words)),
+        "sources": _grouped(parts) if parts else _sources(origin, words),
         "fields": _by_stream(entry["roots"], words, MANY),
     }
 
 
-def _links(origin: Origin, words: Labels) -> list[Link]:
-    """What a value comes from, as links inside the page."""
-    return [
+def _sources(origin: Origin, words: Labels) -> list[dict[str, Any]]:
+    """What a value comes from, as links inside the page; that it is rows of tables is told once."""
+    links = [
         *(_column_link(column) for column in origin.columns),
         *({"name": entries.field_name(field), "anchor": _field_anchor(field)} for field in origin.fields),
-        *(_table_link(table, words("dictionary.rows_of")) for table in origin.tables),
     ]
+    counted = [_table_link(table) for table in origin.tables]
+    return _grouped(links) + ([{"table": words("dictionary.rows_of"), "links": counted}] if counted else [])
 
 
 def _grouped(links: list[Link]) -> list[dict[str, Any]]:
@@ -144,9 +145,9 @@ def _column_link(column: str) -> Link:
     return {"name": name, "anchor": name if known else ""}
 
 
-def _table_link(table: str, prefix: str = "") -> Link:
+def _table_link(table: str) -> Link:
     name = entries.public_table(table)
-    return {"name": f"{prefix} {name}".strip(), "anchor": name if table in TABLES else ""}
+    return {"name": name, "anchor": name if table in TABLES else ""}
 
 
 def _field_anchor(field: str) -> str:
