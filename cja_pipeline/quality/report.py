@@ -14,7 +14,7 @@ from cja_pipeline.journey_maps.sections.health import health
 from cja_pipeline.quality.figures import read_figures
 from cja_pipeline.quality.page import render_quality, verdict
 from cja_pipeline.quality.published import Agreement
-from cja_pipeline.quality.waterfall import build_waterfall
+from cja_pipeline.quality.waterfall import add_published
 from cja_pipeline.settings import Settings
 from cja_pipeline.validated.summary import AFTER_QUALITY_PAGE
 from cja_pipeline.warehouse import Warehouse
@@ -44,7 +44,7 @@ def write_quality_page(
             with it.
     """
     if published is not None:
-        build_waterfall(warehouse, (published.orders, published.net_revenue))
+        add_published(warehouse, published.orders, published.net_revenue)
     figures = read_figures(warehouse)
     html = render_quality(figures, _health(warehouse)).encode()
     day = figures.last_day.isoformat() if figures.last_day else "latest"

@@ -14,6 +14,7 @@ from cja_pipeline.warehouse import Warehouse
 MODEL = Path(__file__).parent / "order_waterfall.sql"
 TABLE = "quality.order_waterfall"
 TARGET = "customers.orders"
+PUBLISHED = "published"
 CENT = 0.005
 CHECK = {
     "check_id": "orders_reconcile",
@@ -26,20 +27,25 @@ CHECK = {
 Step = tuple[str, str, int, float]
 
 
-def build_waterfall(warehouse: Warehouse, published: tuple[int, float] | None = None) -> list[Step]:
-    """Write ``quality.order_waterfall`` and return its (step, kind, orders, money).
+def build_waterfall(warehouse: Warehouse) -> list[Step]:
+    """Write ``quality.order_waterfall`` up to the orders that count; returns (step, kind, orders, money)."""
+    return _write(warehouse, _rows(warehouse, f"({MODEL.read_text('utf-8')})"))
 
-    Args:
-        published: orders and net revenue in the serving database, once they are published.
-    """
-    rows = warehouse.sql(
-        f"SELECT step, kind, orders, money FROM ({MODEL.read_text('utf-8')}) ORDER BY position"
-    )
-    found = [
-        (step, kind, int(orders or 0), float(money or 0)) for step, kind, orders, money in rows.fetchall()
-    ]
-    if published is not None:
-        found.append(("published", "total", published[0], float(published[1])))
+
+def add_published(warehouse: Warehouse, orders: int, net_revenue: float) -> list[Step]:
+    """End ``quality.order_waterfall`` with what the serving database holds; returns its steps."""
+    if not warehouse.exists(TABLE):
+        build_waterfall(warehouse)
+    before = [step for step in _rows(warehouse, TABLE) if step[0] != PUBLISHED and step[1] != "rest"]
+    return _write(warehouse, [*before, (PUBLISHED, "total", orders, float(net_revenue))])
+
+
+def _rows(warehouse: Warehouse, place: str) -> list[Step]:
+    rows = warehouse.sql(f"SELECT step, kind, orders, money FROM {place} ORDER BY position").fetchall()
+    return [(step, kind, int(orders or 0), float(money or 0)) for step, kind, orders, money in rows]
+
+
+def _write(warehouse: Warehouse, found: Sequence[Step]) -> list[Step]:
     steps = with_rests(found)
     warehouse.ensure(TABLE)
     with warehouse.transaction():
@@ -76,16 +82,16 @@ def waterfall_outcome(warehouse: Warehouse, run_id: str, checked_at: dt.datetime
     if not warehouse.exists(TABLE):
         outcome.error = "could not be evaluated: the waterfall was never built"
         return outcome
-    rows = warehouse.sql(f"SELECT step, kind, orders, money FROM {TABLE} ORDER BY position").fetchall()
+    rows = _rows(warehouse, TABLE)
     rests = [row for row in rows if row[1] == "rest" and (row[2] or abs(row[3]) > CENT)]
     totals = ", ".join(f"{row[0].replace('_', ' ')} {number(row[2])}" for row in rows if row[1] == "total")
-    outcome.rows_checked = max((int(row[2]) for row in rows if row[1] == "total"), default=0)
-    outcome.rows_failed = sum(abs(int(row[2])) for row in rests)
+    outcome.rows_checked = max((row[2] for row in rows if row[1] == "total"), default=0)
+    outcome.rows_failed = sum(abs(row[2]) for row in rests)
     outcome.share_failed = outcome.rows_failed / outcome.rows_checked if outcome.rows_checked else 0.0
     outcome.passed = bool(rows) and not rests
     outcome.observed = totals + "".join(
-        f"; before {row[0].removeprefix('rest_').replace('_', ' ')}: {number(int(row[2]))} orders and "
-        f"{number(float(row[3]))} unexplained"
+        f"; before {row[0].removeprefix('rest_').replace('_', ' ')}: {number(row[2])} orders and "
+        f"{number(row[3])} unexplained"
         for row in rests
     )
     return outcome
