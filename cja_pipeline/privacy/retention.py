@@ -10,16 +10,18 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 from cja_pipeline.privacy.config import limit_of
 from cja_pipeline.privacy.suppress import text_of
 from cja_pipeline.sources.landing import REJECTED, Folder, exclusive
-from cja_pipeline.sources.manifest import LandedFile, Manifest, folders, read_manifest
+from cja_pipeline.sources.manifest import LandedFile, Manifest, day_of, folders, read_manifest
 from cja_pipeline.sources.records import LinesFile
 from cja_pipeline.sources.window import parse_time
 from cja_pipeline.tables import TABLES
+from cja_pipeline.validated.landed import Day
 from cja_pipeline.validated.streams import Stream, stream_of
 from cja_pipeline.warehouse import Warehouse
 
@@ -34,29 +36,37 @@ def expire(wh: Warehouse, table: str, landing: Path) -> int:
     """
     declared, stream = stream_of(table)
     vendor, name = stream.stream.split("/")
-    found = [
-        (folder, manifest) for folder in folders(landing, vendor, name) if (manifest := read_manifest(folder))
-    ]
-    if not found:
+    found = sorted((_day(folder), folder) for folder in folders(landing, vendor, name))
+    newest = next((manifest for _, folder in reversed(found) if (manifest := read_manifest(folder))), None)
+    if newest is None:
         return 0
-    now = max(parse_time(manifest.as_of) for _, manifest in found).date()
+    now = parse_time(newest.as_of).date()
     limit, kept_out = limit_of(declared.full_name), limit_of("quality.quarantine")
     removed = 0
     if limit is not None:
         last = now - dt.timedelta(days=limit)
         kept = _newest(wh, declared.full_name, stream, last)
         with exclusive(landing / vendor):
-            for folder, manifest in found:
-                if dt.date.fromisoformat(manifest.dt) < last and manifest.files:
+            for day, folder in found:
+                manifest = read_manifest(folder) if day < last else None
+                if manifest and manifest.files:
                     removed += _cut(folder, manifest, landing, kept)
     if kept_out is not None:
         last = now - dt.timedelta(days=kept_out)
         _forget_payloads(wh, declared.full_name, last)
-        for folder, manifest in found:
-            if dt.date.fromisoformat(manifest.dt) < last:
+        for day, folder in found:
+            if day < last:
                 for path in (folder / REJECTED).glob("*"):
                     path.unlink()
     return removed
+
+
+def _day(folder: Path) -> dt.date:
+    """By the folder's name, so that a night need not read what it keeps; else by its manifest."""
+    if day := day_of(folder):
+        return day
+    manifest = read_manifest(folder)
+    return dt.date.fromisoformat(manifest.dt) if manifest else dt.date.max
 
 
 def expire_rows(wh: Warehouse, now: dt.datetime) -> None:
@@ -68,20 +78,14 @@ def expire_rows(wh: Warehouse, now: dt.datetime) -> None:
             wh.execute(f"DELETE FROM {table.full_name} WHERE {column} < ?", [now - dt.timedelta(days=days)])
 
 
-def write_removals(wh: Warehouse, table: str, landing: Path) -> None:
-    """Say in ``quality.removals`` what the stream's manifests say was removed."""
+def write_removals(wh: Warehouse, table: str, landed: Iterable[Day]) -> None:
+    """Say in ``quality.removals`` what was removed of a validated table's landed days."""
     declared, stream = stream_of(table)
-    vendor, name = stream.stream.split("/")
     limit = limit_of(declared.full_name)
-    counts: dict[tuple[str, str], int] = defaultdict(int)
-    for folder in folders(landing, vendor, name):
-        manifest = read_manifest(folder)
-        if manifest is not None:
-            counts[manifest.dt, "erased"] += manifest.erased_rows
-            counts[manifest.dt, "expired"] += manifest.expired_rows
     rows = [
-        [declared.full_name, stream.stream, day, reason, count, limit if reason == "expired" else None]
-        for (day, reason), count in sorted(counts.items())
+        [declared.full_name, stream.stream, one.day, reason, count, limit if reason == "expired" else None]
+        for one in landed
+        for reason, count in (("erased", one.erased), ("expired", one.expired))
         if count
     ]
     wh.ensure("quality.removals")

@@ -94,7 +94,8 @@ def filtered(
         rows = _filter_lines(source, target, lambda record: suppression.judge(stream, record))
     if rows is None:
         return None
-    origin = file.source and {"size": str(file.bytes), **file.source}
+    gone = str(file.erased + file.rows - rows)
+    origin = file.source and {"size": str(file.bytes), **file.source, "erased": gone}
     return LandedFile(file.name, sha256_of(target), rows, target.stat().st_size, origin)
 
 

@@ -105,7 +105,7 @@ def _fetch_all(store: Store, objects: list[StoredObject], folder: Folder) -> int
             unchanged += 1
             origin = (known.source or {}) | item.identity()
             file = LandedFile(target.name, known.sha256, known.rows, known.bytes, origin)
-            folder.add_file(_without_erased(folder, target, file, earlier))
+            _add(folder, _without_erased(folder, target, file, earlier))
             continue
         digest = store.fetch(item, target)
         _sync(target)
@@ -117,8 +117,13 @@ def _fetch_all(store: Store, objects: list[StoredObject], folder: Folder) -> int
             _put_aside(folder, target, item, f"{item.name}: {error}")
         else:
             file = LandedFile(target.name, digest, rows, item.size, item.identity())
-            folder.add_file(_without_erased(folder, target, file))
+            _add(folder, _without_erased(folder, target, file))
     return unchanged
+
+
+def _add(folder: Folder, file: LandedFile) -> None:
+    folder.add_file(file)
+    folder.manifest.erased_rows += file.erased
 
 
 def _without_erased(
@@ -138,7 +143,6 @@ def _without_erased(
     if found is None:
         return file
     cleared.replace(path)
-    folder.manifest.erased_rows += file.rows - found.rows
     return found
 
 

@@ -19,13 +19,19 @@ NAME = "_MANIFEST.json"
 
 @dataclass
 class LandedFile:
-    """One data file of a folder. `source` says which vendor object it is a copy of, where it is one."""
+    """One data file of a folder. `source` says which vendor object it is a copy of, where it is one, and how
+    many records of erased people were taken out of the copy."""
 
     name: str
     sha256: str
     rows: int
     bytes: int
     source: dict[str, str] | None = None
+
+    @property
+    def erased(self) -> int:
+        """Records of erased people that were taken out of a copy."""
+        return int((self.source or {}).get("erased", 0))
 
 
 @dataclass
@@ -86,10 +92,11 @@ def read_manifest(folder: Path) -> Manifest | None:
         found = _reader().validate_json((folder / NAME).read_bytes())
         dt.date.fromisoformat(found.dt)
         parse_time(found.as_of)
+        counts = [found.pages, found.rows, found.duplicate_rows, found.rejected_rows, found.bytes]
+        for file in found.files:
+            counts += [file.rows, file.erased, int((file.source or {}).get("size", 0))]
     except (OSError, ValueError):
         return None
-    counts = [found.pages, found.rows, found.duplicate_rows, found.rejected_rows, found.bytes]
-    counts += [file.rows for file in found.files]
     plain = all(Path(file.name).name == file.name and "\0" not in file.name for file in found.files)
     whole = found.rows == sum(file.rows for file in found.files)
     return found if plain and whole and min(counts) >= 0 else None
@@ -105,6 +112,15 @@ def folders(landing: Path, vendor: str = "*", stream: str = "*") -> Iterator[Pat
     for pattern in (f"{vendor}/{stream}/dt=*/{NAME}", f"{vendor}/{stream}/dt=*/run=*/{NAME}"):
         for path in sorted(landing.glob(pattern)):
             yield path.parent
+
+
+def day_of(folder: Path) -> dt.date | None:
+    """The business day that a landed folder is named after, if it is named after one."""
+    name = folder.name if folder.name.startswith("dt=") else folder.parent.name
+    try:
+        return dt.date.fromisoformat(name.removeprefix("dt="))
+    except ValueError:
+        return None
 
 
 def newest_as_of(landing: Path) -> dt.datetime | None:

@@ -57,7 +57,7 @@ def validated_assets() -> list[dg.AssetsDefinition]:
 
 
 def _load(context: dg.AssetExecutionContext, warehouse: Warehouse, *tables: str) -> Report:
-    from cja_pipeline.privacy.retention import expire, write_removals
+    from cja_pipeline.privacy.retention import expire
     from cja_pipeline.validated.load import load
 
     settings = get_settings()
@@ -66,7 +66,6 @@ def _load(context: dg.AssetExecutionContext, warehouse: Warehouse, *tables: str)
     for table in (f"validated.{table}" for table in tables):
         expired += expire(warehouse, table, settings.landing_dir)
         loads.append(load(warehouse, table, settings.landing_dir, days, context.run.run_id))
-        write_removals(warehouse, table, settings.landing_dir)
     return Report(
         metadata={
             "offered": sum(one.offered for one in loads),

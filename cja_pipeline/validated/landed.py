@@ -3,14 +3,13 @@ change."""
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
 import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cja_pipeline.sources.manifest import folders, read_manifest
+from cja_pipeline.sources.manifest import day_of, read_manifest
 from cja_pipeline.sources.window import parse_time
 
 
@@ -36,7 +35,7 @@ class Day:
 
     `kept` + `repeated` + `refused` rows are what the vendor offered; only `kept` ones are in the files.
     `announced` is how many the vendor said there are, None if it says nothing of the kind; those that were
-    erased or had to go because of their age are not among them.
+    `erased` or had to go because of their age (`expired`) are not among them.
     """
 
     day: dt.date
@@ -45,6 +44,8 @@ class Day:
     repeated: int = 0
     refused: int = 0
     announced: int | None = None
+    erased: int = 0
+    expired: int = 0
     as_of: dt.datetime = dt.datetime(1970, 1, 1)  # noqa: DTZ001  (naive UTC, as in the warehouse)
     notes: list[str] = field(default_factory=list)
     _digest: list[list[str | int]] = field(default_factory=list)
@@ -63,16 +64,31 @@ class Day:
         return self.kept + self.repeated + self.refused
 
 
-def landed_days(landing: Path, stream: str) -> dict[dt.date, Day]:
-    """All complete days of a stream such as ``ga4/events``, oldest first.
+@dataclass(frozen=True)
+class Landed:
+    """What lies in the landing for a stream.
 
-    A folder without a readable manifest is not a finished landing and is left out; `unfinished` names it.
+    Attributes:
+        days: complete days, oldest first.
+        unfinished: folders that nothing can be loaded from, because their manifest is missing or cannot be
+            read: day, and folder relative to the landing.
     """
-    vendor, name = stream.split("/")
+
+    days: dict[dt.date, Day]
+    unfinished: list[tuple[dt.date, str]]
+
+
+def read_landed(landing: Path, stream: str) -> Landed:
+    """Everything of a stream such as ``ga4/events``; each manifest is read once."""
     found: dict[dt.date, Day] = {}
-    for folder in folders(landing, vendor, name):
+    unfinished: list[tuple[dt.date, str]] = []
+    root = landing / stream
+    for folder in sorted([*root.glob("dt=*"), *root.glob("dt=*/run=*")]):
         manifest = read_manifest(folder)
         if manifest is None:
+            of, started = day_of(folder), next(folder.glob("run=*"), None) is None
+            if of and started and folder.is_dir():
+                unfinished.append((of, folder.relative_to(landing).as_posix()))
             continue
         date = dt.date.fromisoformat(manifest.dt)
         day = found.setdefault(date, Day(date))
@@ -81,6 +97,8 @@ def landed_days(landing: Path, stream: str) -> dict[dt.date, Day]:
         day.kept += manifest.rows
         day.repeated += manifest.duplicate_rows
         day.refused += manifest.rejected_rows
+        day.erased += manifest.erased_rows
+        day.expired += manifest.expired_rows
         if manifest.source_rows is not None:
             taken_out = manifest.erased_rows + manifest.expired_rows
             day.announced = (day.announced or 0) + max(0, manifest.source_rows - taken_out)
@@ -91,18 +109,4 @@ def landed_days(landing: Path, stream: str) -> dict[dt.date, Day]:
             size = path.stat().st_size if path.is_file() else -1
             day.files.append(File(path, relative, date, entry.rows, max(size, 0), entry.sha256, as_of))
             day._digest.append([relative, entry.sha256, size])
-    return dict(sorted(found.items()))
-
-
-def unfinished(landing: Path, stream: str) -> list[tuple[dt.date, str]]:
-    """Landed folders of a stream that nothing can be loaded from, because their manifest is missing or cannot
-    be read: (day, folder relative to the landing)."""
-    found = []
-    root = landing / stream
-    for folder in sorted([*root.glob("dt=*"), *root.glob("dt=*/run=*")]):
-        whole = read_manifest(folder) is not None or next(folder.glob("run=*"), None) is not None
-        name = folder.name if folder.name.startswith("dt=") else folder.parent.name
-        if folder.is_dir() and not whole:
-            with contextlib.suppress(ValueError):  # a folder that is named after no day
-                found.append((dt.date.fromisoformat(name[3:]), folder.relative_to(landing).as_posix()))
-    return found
+    return Landed(dict(sorted(found.items())), unfinished)

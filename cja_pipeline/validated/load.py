@@ -16,12 +16,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cja_pipeline.crashpoints import crashpoint
+from cja_pipeline.privacy.retention import write_removals
 from cja_pipeline.privacy.suppress import read_suppression
 from cja_pipeline.privacy.sweep import sweep
 from cja_pipeline.settings import get_settings
 from cja_pipeline.tables import Table
 from cja_pipeline.validated.drift import Finding, findings_of
-from cja_pipeline.validated.landed import Day, landed_days, unfinished
+from cja_pipeline.validated.landed import Day, read_landed
 from cja_pipeline.validated.ledger import DayCounts, broken_days, loaded_days
 from cja_pipeline.validated.lookups import create_lookups, lookups_digest
 from cja_pipeline.validated.stage import Stage, day_batches
@@ -96,16 +97,17 @@ def load(
     create_views(warehouse, declared.name)
     loader = _Loader(warehouse, declared, stream, _suite(declared), run_id)
     sweep(landing, read_suppression(get_settings()), stream.stream)
-    landed = landed_days(landing, stream.stream)
-    note_unfinished(warehouse, declared.full_name, unfinished(landing, stream.stream))
+    landed = read_landed(landing, stream.stream)
+    note_unfinished(warehouse, declared.full_name, landed.unfinished)
     known, again = loaded_days(warehouse, declared.full_name), set(days or ())
     wanted = [
         day
-        for date, day in landed.items()
+        for date, day in landed.days.items()
         if date in again or known.get(date) != (day.fingerprint, loader.rules, day.as_of)
     ]
     for batch in day_batches(wanted, ROWS_PER_BATCH):
         loader.load(batch)
+    write_removals(warehouse, declared.full_name, landed.days.values())
     report = loader.report
     report.days.sort()
     report.broken_days = broken_days(warehouse, declared.full_name, report.days)

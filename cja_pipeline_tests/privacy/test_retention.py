@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from cja_pipeline.privacy.config import limit_of, load_privacy
-from cja_pipeline.privacy.retention import expire, write_removals
+from cja_pipeline.privacy.retention import expire
 from cja_pipeline.settings import get_settings
 from cja_pipeline.validated.ledger import unbalanced_days
 from cja_pipeline.validated.load import load
@@ -45,7 +45,6 @@ def test_complete_days_go_and_are_counted(people: Shop, monkeypatch: pytest.Monk
             removed = expire(wh, "validated.web_events", landing)
             assert (removed > 0) is (night == 0)
             load(wh, "validated.web_events", landing, None, f"night {night}")
-            write_removals(wh, "validated.web_events", landing)
             assert wh.scalar("SELECT count(*) FROM validated.web_events WHERE _dt < ?", [cut]) == 0
             counted, limit = wh.sql(
                 "SELECT sum(records), max(limit_days) FROM quality.removals WHERE reason = 'expired'"

@@ -21,7 +21,7 @@ from cja_pipeline.sources.client import Limits
 from cja_pipeline.sources.errors import SourceError
 from cja_pipeline.sources.manifest import read_manifest, verify
 from cja_pipeline.sources.window import Window
-from cja_pipeline.validated.landed import landed_days, unfinished
+from cja_pipeline.validated.landed import read_landed
 from cja_pipeline.validated.ledger import unbalanced_days
 from cja_pipeline.validated.load import load
 from cja_pipeline.warehouse import Warehouse
@@ -118,9 +118,9 @@ def test_any_manifest_is_read_or_refused(data: st.DataObject) -> None:
         value = data.draw(mutated(json.loads(text)) | st.binary(max_size=60) | st.text(max_size=60))
         place.write_bytes(value if isinstance(value, bytes) else json.dumps(value).encode())
         manifest = read_manifest(landed)
-        days = landed_days(landing, "klaviyo/events")
-        assert bool(days) == (manifest is not None)
-        assert bool(unfinished(landing, "klaviyo/events")) == (manifest is None)
+        found = read_landed(landing, "klaviyo/events")
+        assert bool(found.days) == (manifest is not None)
+        assert bool(found.unfinished) == (manifest is None)
         verify(landed)
         with Warehouse(":memory:") as warehouse:
             if data.draw(st.integers(0, 9)) == 0:  # a load costs as much as the rest

@@ -137,7 +137,8 @@ def test_a_manifest_that_contradicts_itself_is_not_believed(tmp_path: Path) -> N
     folder = land(tmp_path, 2)
     assert read_manifest(folder) is not None
     told = json.loads((folder / NAME).read_text())
-    for change in ({"files": []}, {"rows": 1}):
+    copied = [told["files"][0] | {"source": {"name": "object", "erased": "some"}}]
+    for change in ({"files": []}, {"rows": 1}, {"files": copied}):
         (folder / NAME).write_text(json.dumps(told | change))
         assert read_manifest(folder) is None
     del told["files"]
