@@ -119,9 +119,10 @@ def _landed(settings: Settings, keys: Keys, person: Person) -> dict[str, list[di
 def _records(path: Path, stream: str, seeker: Suppression) -> list[dict[str, Any]]:
     if path.suffix == ".parquet":
         import pyarrow.compute as pc
-        import pyarrow.parquet as pq
 
-        table = pq.read_table(path)
+        table = seeker.read_concerned(stream, path)
+        if table is None:
+            return []
         rows: list[dict[str, Any]] = table.filter(pc.invert(seeker.kept_rows(stream, table))).to_pylist()
         return rows
     records = (parsed(line) for line in text_of(path).splitlines() if line.strip())

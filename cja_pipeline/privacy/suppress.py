@@ -99,6 +99,23 @@ class Suppression:
         return self.holds("visit", visit_key(cookie, visit, moment))
 
     # --- web exports in Parquet ----------------------------------------------------------------------
+    def read_concerned(self, stream: str, path: Path) -> pa.Table | None:
+        """A Parquet export that holds anything of an erased person, or of a device that was theirs too.
+
+        None for any other: of those only the columns that tell whose a row is are read.
+        """
+        import pyarrow.parquet as pq
+
+        fields = stream_fields()[stream]
+        telling = list(fields.drop.items())
+        if fields.visits is not None:
+            telling.append((fields.visits.cookie, "shared_cookie"))
+        with pq.ParquetFile(path) as file:
+            narrow = file.read(columns=[column for column, _ in telling])
+            if not any(self._held(narrow, column, kind) for column, kind in telling):
+                return None
+            return file.read()
+
     def kept_rows(self, stream: str, table: pa.Table) -> pa.Array:
         """Which rows of a Parquet export may be landed, as booleans."""
         import pyarrow as pa
@@ -108,25 +125,23 @@ class Suppression:
         gone = pa.array([False] * table.num_rows, pa.bool_())
         visited: set[int] = set()
         for path, kind in fields.drop.items():
-            column = _column(table, path)
-            if column is None:
-                continue
-            texts = pc.cast(column, pa.string())
-            held = [value for value in pc.unique(texts).to_pylist() if value and self.holds(kind, value)]
-            if held:
-                gone = pc.or_(gone, pc.is_in(texts, value_set=pa.array(held, pa.string())))
+            if held := self._held(table, path, kind):
+                gone = pc.or_(gone, _among(table, path, held))
         where = fields.visits
-        if where is not None and (devices := _column(table, where.cookie)) is not None:
-            shared = [
-                cookie for cookie in pc.unique(devices).to_pylist() if self.holds("shared_cookie", cookie)
-            ]
-            for row in pc.indices_nonzero(
-                pc.is_in(devices, value_set=pa.array(shared, pa.string()))
-            ).to_pylist():
+        if where is not None and (shared := self._held(table, where.cookie, "shared_cookie")):
+            for row in pc.indices_nonzero(_among(table, where.cookie, shared)).to_pylist():
                 if self._dropped(fields, table.slice(row, 1).to_pylist()[0]):
                     visited.add(row)
         gone = pc.or_(gone, pa.array([row in visited for row in range(table.num_rows)]))
         return pc.invert(gone)
+
+    def _held(self, table: pa.Table, path: str, kind: str) -> list[str]:
+        """The values of a column that are identifiers of erased people."""
+        import pyarrow.compute as pc
+
+        texts = _texts(table, path)
+        found = [] if texts is None else pc.unique(texts).to_pylist()
+        return [value for value in found if value and self.holds(kind, value)]
 
 
 def visit_key(cookie: Any, visit: Any, moment: Any) -> str:
@@ -145,7 +160,17 @@ def _visit(event: dict[str, Any], where: Visits) -> str | None:
     return None
 
 
-def _column(table: pa.Table, path: str) -> Any:
+def _among(table: pa.Table, path: str, found: list[str]) -> pa.Array:
+    """Which rows hold one of these values in a column."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    return pc.is_in(_texts(table, path), value_set=pa.array(found, pa.string()))
+
+
+def _texts(table: pa.Table, path: str) -> Any:
+    """A column, possibly inside of others, as text; None if there is none."""
+    import pyarrow as pa
     import pyarrow.compute as pc
 
     first, *rest = path.split(".")
@@ -156,7 +181,7 @@ def _column(table: pa.Table, path: str) -> Any:
         if column.type.get_field_index(step) < 0:
             return None
         column = pc.struct_field(column, step)
-    return column
+    return pc.cast(column, pa.string())
 
 
 def read_suppression(settings: Settings) -> Suppression:

@@ -102,7 +102,9 @@ def filtered(
 def _filter_parquet(source: Path, target: Path, stream: str, suppression: Suppression) -> int | None:
     import pyarrow.parquet as pq
 
-    table = pq.read_table(source)
+    table = suppression.read_concerned(stream, source)
+    if table is None:
+        return None
     kept = suppression.kept_rows(stream, table)
     if kept.true_count == table.num_rows:
         return None
