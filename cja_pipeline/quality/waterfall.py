@@ -34,9 +34,9 @@ def build_waterfall(warehouse: Warehouse) -> list[Step]:
 
 def add_published(warehouse: Warehouse, orders: int, net_revenue: float) -> list[Step]:
     """End ``quality.order_waterfall`` with what the serving database holds; returns its steps."""
-    if not warehouse.exists(TABLE):
-        build_waterfall(warehouse)
-    before = [step for step in _rows(warehouse, TABLE) if step[0] != PUBLISHED and step[1] != "rest"]
+    held = _rows(warehouse, TABLE) if warehouse.exists(TABLE) else []
+    steps = held or build_waterfall(warehouse)
+    before = [step for step in steps if step[0] != PUBLISHED and step[1] != "rest"]
     return _write(warehouse, [*before, (PUBLISHED, "total", orders, float(net_revenue))])
 
 

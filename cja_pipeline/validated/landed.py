@@ -86,9 +86,9 @@ def read_landed(landing: Path, stream: str) -> Landed:
     for folder in sorted([*root.glob("dt=*"), *root.glob("dt=*/run=*")]):
         manifest = read_manifest(folder)
         if manifest is None:
-            of, started = day_of(folder), next(folder.glob("run=*"), None) is None
-            if of and started and folder.is_dir():
-                unfinished.append((of, folder.relative_to(landing).as_posix()))
+            named, has_runs = day_of(folder), next(folder.glob("run=*"), None) is not None
+            if named and folder.is_dir() and not has_runs:
+                unfinished.append((named, folder.relative_to(landing).as_posix()))
             continue
         date = dt.date.fromisoformat(manifest.dt)
         day = found.setdefault(date, Day(date))
