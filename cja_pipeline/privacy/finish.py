@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -14,8 +15,9 @@ from cja_pipeline.journey_maps.serving import open_engine
 from cja_pipeline.privacy.certificate import Certificate, write_certificate
 from cja_pipeline.privacy.copies import forget_copy, noted_copies
 from cja_pipeline.privacy.keys import Keys
+from cja_pipeline.privacy.patterns import Scanner, spellings
 from cja_pipeline.privacy.person import recogniser
-from cja_pipeline.privacy.scan import Residue, Scanner, scan_file, scan_files, scan_warehouse, spellings
+from cja_pipeline.privacy.scan import Residue, scan_file, scan_files, scan_warehouse
 from cja_pipeline.privacy.suppress import read_suppression
 from cja_pipeline.privacy.sweep import sweep
 from cja_pipeline.privacy.tombstones import FILE
@@ -47,8 +49,12 @@ def finish_erasures(settings: Settings, wh: Warehouse) -> list[Certificate]:
     wh.compact()
     compact_published(settings.published_url)
     certificates = []
+    whole = _scan(settings, wh, everyone)
     for work in works:
-        residue = _scan(settings, wh, everyone if len(works) == 1 else Scanner(patterns[work.erasure]))
+        residue = whole
+        if len(works) > 1:  # who is left where is asked only if anybody is
+            own = Scanner(patterns[work.erasure])
+            residue = replace(whole, patterns=len(own.patterns)) if whole.clean else _scan(settings, wh, own)
         certificate = Certificate.of(work, residue, erased_rows(settings.landing_dir))
         write_certificate(settings.privacy_dir, certificate)
         certificates.append(certificate)

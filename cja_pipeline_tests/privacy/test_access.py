@@ -15,7 +15,7 @@ from cja_pipeline.journey_maps.export import export_tables
 from cja_pipeline.privacy.copies import Copy, note_copy, noted_copies
 from cja_pipeline.privacy.finish import _clear_exports
 from cja_pipeline.privacy.pages import Part, tables_page
-from cja_pipeline.privacy.scan import Scanner
+from cja_pipeline.privacy.patterns import Scanner
 from cja_pipeline_tests.privacy.conftest import Shop
 from cja_pipeline_tests.privacy.test_erase import rich, true_identifiers
 

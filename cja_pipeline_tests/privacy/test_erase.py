@@ -17,8 +17,9 @@ from cja_pipeline.privacy.certificate import Certificate
 from cja_pipeline.privacy.erase import note_erasure
 from cja_pipeline.privacy.finish import finish_erasures
 from cja_pipeline.privacy.keys import Keys
+from cja_pipeline.privacy.patterns import Scanner
 from cja_pipeline.privacy.person import NobodyError, Person, SharedError, find_person
-from cja_pipeline.privacy.scan import Residue, Scanner, scan_files, scan_warehouse
+from cja_pipeline.privacy.scan import Residue, scan_files, scan_warehouse
 from cja_pipeline.privacy.tombstones import FILE
 from cja_pipeline.privacy.work import pending
 from cja_pipeline.settings import get_settings
@@ -296,3 +297,30 @@ def test_an_identifier_of_several_people_is_asked_back(people: Shop) -> None:
     with pytest.raises(NobodyError) as nobody:
         person_of(people, "nobody@nowhere.example")
     assert "nowhere" not in str(nobody.value)
+
+
+def test_who_is_left_behind_is_told_from_who_is_gone(people: Shop) -> None:
+    """Two people in one night: a place that nobody knows of holds one of them, and only that one stays open."""
+    one = rich(people)
+    with people.open() as wh:
+        ((address,),) = wh.sql(
+            "SELECT min(email) FROM validated.contacts_current WHERE email LIKE '%@%' AND email NOT IN "
+            "(SELECT email FROM validated.contacts_current GROUP BY 1 HAVING count(*) > 1) AND email <> ?",
+            [one["email"]],
+        ).fetchall()
+    found = [person_of(people, one["email"]), person_of(people, address)]
+    forgotten = people.settings.home / "forgotten.txt"
+    forgotten.write_text(f"call {one['email']} back")
+    with people.open() as wh:
+        left, gone = [note_erasure(people.settings, wh, person, reason="request") for person in found]
+    people.rebuild()
+    with people.open() as wh:
+        certificates = {each.erasure: each for each in finish_erasures(people.settings, wh)}
+    assert set(certificates[left.erasure].residue) == {"forgotten.txt"}
+    assert certificates[gone.erasure].clean
+    assert [work.erasure for work in pending(people.settings)] == [left.erasure]
+    forgotten.unlink()
+    with people.open() as wh:
+        (again,) = finish_erasures(people.settings, wh)
+    assert again.clean
+    assert pending(people.settings) == []
