@@ -17,7 +17,7 @@ from cja_pipeline.privacy.copies import forget_copy, noted_copies
 from cja_pipeline.privacy.keys import Keys
 from cja_pipeline.privacy.patterns import Scanner, spellings
 from cja_pipeline.privacy.person import recogniser
-from cja_pipeline.privacy.scan import Residue, scan_file, scan_files, scan_warehouse
+from cja_pipeline.privacy.scan import Residue, meet_others, scan_file, scan_files, scan_warehouse
 from cja_pipeline.privacy.suppress import read_suppression
 from cja_pipeline.privacy.sweep import sweep
 from cja_pipeline.privacy.tombstones import FILE
@@ -41,6 +41,7 @@ def finish_erasures(settings: Settings, wh: Warehouse) -> list[Certificate]:
     sweep(settings.landing_dir, read_suppression(settings))
     patterns = {work.erasure: _patterns(work, keys) for work in works}
     everyone = Scanner(set().union(*patterns.values()))
+    meet_others(wh, everyone)
     _clear_tables(wh, works)
     _clear_decisions(settings.decisions_dir, everyone)
     _clear_archives(settings.reports_dir, {quote for work in works for quote in work.quotes})

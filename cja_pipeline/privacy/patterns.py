@@ -3,6 +3,10 @@
 A pattern is one spelling of one identifier: as written, lower case, URL-encoded, JSON-escaped, its MD5,
 SHA-1 and SHA-256, and its keyed hashes: hundreds for a person. Short ones count as whole words of cells only,
 long ones anywhere in the bytes, so that database pages and logs count as well.
+
+An address may be the end of somebody else's: anna@example.net is in johanna@example.net. In a cell an address
+ends where no more of it follows. In raw bytes nothing tells where it begins, so there the addresses of others
+count that were met in cells.
 """
 
 from __future__ import annotations
@@ -28,6 +32,10 @@ NUMBER_DIGITS = 18  # what fits into 64 bits
 SAMPLE = 1_000  # cells
 OVERLAP = 512  # bytes: no pattern is longer
 WITHIN = re.compile(rb"\w\w")
+# what an address goes on with before and behind; escapes of URLs and of JSON are no part of it
+BEFORE, BEHIND = re.compile(rb"[\w.+%\\\x80-\xff-]*\Z"), re.compile(rb"[a-z0-9.\x80-\xff-]*")
+ESCAPE = re.compile(rb"%[0-9a-f]{2}|\\(?:u[0-9a-f]{4}|.)|[\\%]")
+ADDRESS = 254  # characters at most
 
 
 def spellings(kind: str, value: str, rings: Iterable[Keyring], seen: Recogniser) -> set[str]:
@@ -55,16 +63,21 @@ class Scanner:
         self._all = _automaton(self.patterns)
         self._long = _automaton([p for p in self.patterns if len(p) >= LONG])
         self._numbers = [int(p) for p in self.patterns if p.isdigit() and len(p) <= NUMBER_DIGITS]
+        self._others: set[bytes] = set()
 
-    def in_bytes(self, data: bytes) -> bool:
-        """Whether a long pattern occurs, in whatever this is."""
-        return bool(self._long.find_matches_as_indexes(data.lower()))
+    def in_bytes(self, data: bytes, seen: int = 0) -> bool:
+        """Whether a long pattern occurs behind the first `seen` bytes, in whatever this is."""
+        low = data.lower()
+        return any(
+            end > seen and not self._is_of_other(low, start, end)
+            for _, start, end in self._long.find_matches_as_indexes(low)
+        )
 
     def in_pieces(self, pieces: Iterable[bytes]) -> int:
         """How many pieces of a stream of bytes hold a long pattern."""
         hits, end = 0, b""
         for piece in pieces:
-            hits += self.in_bytes(end + piece)
+            hits += self.in_bytes(end + piece, seen=len(end))
             end = piece[-OVERLAP:]
         return hits
 
@@ -72,7 +85,27 @@ class Scanner:
         """Whether a pattern occurs; a short one as a word."""
         low = text.lower()
         found = self._all.find_matches_as_indexes(low, overlapping=True)
-        return any(end - start >= LONG or _is_word(low, start, end) for _, start, end in found)
+        return any([self._is_meant(low, start, end) for _, start, end in found])
+
+    def _is_meant(self, text: bytes, start: int, end: int) -> bool:
+        """Whether a pattern that occurs in a cell is what it looks like; other addresses are remembered."""
+        found = text[start:end]
+        if b"@" in found or b"%40" in found:
+            whole = _address(text, start, end)
+            if whole != found:
+                plain = whole.decode("utf-8", "replace")
+                self._others |= {whole, quote(plain, safe="").lower().encode()}
+                return False
+        return end - start >= LONG or _is_word(text, start, end)
+
+    def _is_of_other(self, text: bytes, start: int, end: int) -> bool:
+        """Whether this part of a text lies within the known address of somebody else."""
+        found = text[start:end]
+        for other in self._others:
+            begin = start - other.find(found)
+            if found in other and text[max(begin, 0) : begin + len(other)] == other:
+                return True
+        return False
 
     def in_column(self, column: pa.ChunkedArray) -> int:
         """Cells that hold a pattern; of a column of numbers, cells that are one."""
@@ -104,6 +137,14 @@ class Scanner:
 def _automaton(patterns: Sequence[bytes]) -> BytesAhoCorasick:
     # twice as fast, but of tens of thousands of patterns it would fill hundreds of megabytes
     return BytesAhoCorasick(patterns, implementation=Implementation.DFA if len(patterns) < MANY else None)
+
+
+def _address(text: bytes, start: int, end: int) -> bytes:
+    """The whole address that this part of a text belongs to."""
+    before = BEFORE.search(text, max(start - ADDRESS, 0), start)
+    behind = BEHIND.match(text, end, end + ADDRESS)
+    begins = ESCAPE.split(before.group() if before else b"")[-1].lstrip(b".+-_")
+    return begins + text[start:end] + (behind.group() if behind else b"").rstrip(b".-")
 
 
 def _is_word(text: bytes, start: int, end: int) -> bool:

@@ -300,7 +300,7 @@ def test_an_identifier_of_several_people_is_asked_back(people: Shop) -> None:
 
 
 def test_who_is_left_behind_is_told_from_who_is_gone(people: Shop) -> None:
-    """Two people in one night: a place that nobody knows of holds one of them, and only that one stays open."""
+    """Two people in one night: a place that nobody knows of holds one, and only that one stays open."""
     one = rich(people)
     with people.open() as wh:
         ((address,),) = wh.sql(
@@ -324,3 +324,24 @@ def test_who_is_left_behind_is_told_from_who_is_gone(people: Shop) -> None:
         (again,) = finish_erasures(people.settings, wh)
     assert again.clean
     assert pending(people.settings) == []
+
+
+def test_who_has_the_address_within_their_own_stays(people: Shop) -> None:
+    """jo + the address of the erased person is somebody else's: in tables, files, decisions and pages."""
+    one = rich(people)
+    address = f"jo{one['email'].lower()}"
+    other = v.contact(
+        "99000000008", email=address, phone=None, shop_login_id=None, loyalty_id=None, firstname="Jo"
+    )
+    v.land_lines(
+        people.settings.landing_dir, "hubspot/contacts", [other], day=WINDOW.end, run="run=20260911T030000Z"
+    )
+    people.rebuild()
+    people.settings.decisions_dir.mkdir(exist_ok=True)
+    note = people.settings.decisions_dir / "notes.jsonl"
+    note.write_text(json.dumps({"why": f"asked {address}"}) + "\n" + json.dumps({"why": one["email"]}) + "\n")
+    assert erase(people, one["email"])[0].residue == {}
+    assert note.read_text() == json.dumps({"why": f"asked {address}"}) + "\n"
+    with people.open() as wh:
+        kept = wh.scalar("SELECT count(*) FROM validated.contacts WHERE lower(email) = ?", [address])
+    assert kept == 1
