@@ -85,6 +85,7 @@ class Scanner:
         """Whether a pattern occurs; a short one as a word."""
         low = text.lower()
         found = self._all.find_matches_as_indexes(low, overlapping=True)
+        # all of them are looked at: from each there may be an address of somebody else to learn
         return any([self._is_meant(low, start, end) for _, start, end in found])
 
     def _is_meant(self, text: bytes, start: int, end: int) -> bool:
@@ -94,7 +95,8 @@ class Scanner:
             whole = _address(text, start, end)
             if whole != found:
                 plain = whole.decode("utf-8", "replace")
-                self._others |= {whole, quote(plain, safe="").lower().encode()}
+                # unless they are looked for as well
+                self._others |= {whole, quote(plain, safe="").lower().encode()} - set(self.patterns)
                 return False
         return end - start >= LONG or _is_word(text, start, end)
 
@@ -127,7 +129,7 @@ class Scanner:
         whole = pc.binary_join(pa.ListArray.from_arrays([0, len(seen)], seen), "\n")[0]
         if not len(seen) or not self.in_text(whole.as_buffer().to_pybytes()):
             return 0
-        return sum(self.in_text(cell.encode()) for cell in cells.to_pylist())
+        return sum(map(self.in_text, pc.cast(cells, pa.binary()).to_pylist()))
 
     def in_table(self, table: pa.Table) -> int:
         """Cells of a table, nested ones included."""

@@ -88,6 +88,15 @@ def test_bytes_know_the_addresses_that_cells_have_shown() -> None:
         assert not scanner.in_pieces([text[: OVERLAP + cut], text[OVERLAP + cut :], b"." * OVERLAP])
 
 
+def test_both_may_be_looked_for_at_once() -> None:
+    scanner = Scanner(["anna@example.net", "johanna@example.net"])
+    for text in (b"johanna@example.net", b"anna@example.net"):
+        assert scanner.in_text(text)
+        assert scanner.in_bytes(b"\x00DE" + text)
+    assert not scanner.in_text(b"mariejohanna@example.net")
+    assert not scanner.in_bytes(b"\x00DEmariejohanna@example.net")
+
+
 def test_a_pattern_across_two_pieces() -> None:
     scanner = Scanner(["somebody@example.net"])
     for cut in range(1, 20):
