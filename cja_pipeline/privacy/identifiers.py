@@ -97,15 +97,19 @@ def values(record: Any, path: str) -> Iterator[Any]:
             yield value
 
 
-def places(record: Any, path: str) -> Iterator[tuple[dict[str, Any], str]]:
+def places(record: Any, path: str) -> list[tuple[dict[str, Any], str]]:
     """The objects that hold the last step of a path, with that step."""
-    step, _, rest = path.partition(".")
-    name = step.removesuffix("[]")
-    if not isinstance(record, dict) or name not in record:
-        return
-    if not rest:
-        yield record, name
-        return
-    inner = record[name]
-    for item in inner if step.endswith("[]") and isinstance(inner, list) else [inner]:
-        yield from places(item, rest)
+    *way, (last, _) = _steps(path)
+    holders = [record]
+    for name, listed in way:
+        inner = [holder[name] for holder in holders if isinstance(holder, dict) and name in holder]
+        if listed:  # one object instead of a list is a list of one
+            inner = [item for one in inner for item in (one if isinstance(one, list) else [one])]
+        holders = inner
+    return [(holder, last) for holder in holders if isinstance(holder, dict) and last in holder]
+
+
+@lru_cache(maxsize=256)
+def _steps(path: str) -> list[tuple[str, bool]]:
+    """The names on a path, each with whether what stands there is a list."""
+    return [(step.removesuffix("[]"), step.endswith("[]")) for step in path.split(".")]
