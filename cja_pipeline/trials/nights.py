@@ -91,7 +91,8 @@ def _run(first: dt.date, last: dt.date, job: str | None = None) -> Steps:
     meter = Meter()
     with watching(Console(quiet=True)) as records:
         if not run_nights(first, last, reason="bench", job=job or NIGHTLY):
-            raise RuntimeError(f"the run of {first} to {last} failed")
+            failed = [f"{one['step']} by {', '.join(one['errors'])}" for one in records if one["errors"]]
+            raise RuntimeError(f"the run of {first} to {last} failed: {'; '.join(failed) or 'no check'}")
     whole = meter.read()
     steps = [
         {"room": r["group"], "step": r["step"], "cpu": r["cost"].cpu_seconds, "peak": r["cost"].peak_mb}
