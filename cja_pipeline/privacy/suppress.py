@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 TOKEN_KINDS = ("email", "email_sha256", "phone", "crm_id", "login_id", "loyalty_id", "profile_id", "cookie")
-_UNKNOWN = object()
 
 
 class Suppression:
@@ -49,16 +48,17 @@ class Suppression:
 
     def holds(self, kind: str, value: Any) -> bool:
         """Whether a raw value is an identifier of an erased person."""
-        if isinstance(value, dict | list):
+        try:
+            found = self._known.get((kind, value))
+        except TypeError:  # a list or an object
             return False
-        found = self._known.get((kind, value), _UNKNOWN)
-        if found is _UNKNOWN:
+        if found is None:
             found = any(
                 not hashes.isdisjoint(self._recogniser.notes(ring, kind, value))
                 for ring, hashes in self._groups.values()
             )
-            self._known[kind, value] = bool(found)
-        return bool(found)
+            self._known[kind, value] = found
+        return found
 
     def judge(self, stream: str, record: Any) -> Any | None:
         """The record as it may be landed (the same object if nothing is wrong), or None to drop it."""
