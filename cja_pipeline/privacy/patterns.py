@@ -4,9 +4,9 @@ A pattern is one spelling of one identifier: as written, lower case, URL-encoded
 SHA-1 and SHA-256, and its keyed hashes: hundreds for a person. Short ones count as whole words of cells only,
 long ones anywhere in the bytes, so that database pages and logs count as well.
 
-An address may be the end of somebody else's: anna@example.net is in johanna@example.net. In a cell an address
-ends where no more of it follows. In raw bytes nothing tells where it begins, so there the addresses of others
-count that were met in cells.
+An address may be the end of somebody else's: anna@example.net is in johanna@example.net. A cell that is one
+address, and another one, makes that address known; wherever it stands, what it holds does not count. Whatever
+is not known counts.
 """
 
 from __future__ import annotations
@@ -32,10 +32,7 @@ NUMBER_DIGITS = 18  # what fits into 64 bits
 SAMPLE = 1_000  # cells
 OVERLAP = 512  # bytes: no pattern is longer
 WITHIN = re.compile(rb"\w\w")
-# what an address goes on with before and behind; escapes of URLs and of JSON are no part of it
-BEFORE, BEHIND = re.compile(rb"[\w.+%\\\x80-\xff-]*\Z"), re.compile(rb"[a-z0-9.\x80-\xff-]*")
-ESCAPE = re.compile(rb"%[0-9a-f]{2}|\\(?:u[0-9a-f]{4}|.)|[\\%]")
-ADDRESS = 254  # characters at most
+ADDRESS = re.compile(rb"[\w.+'\x80-\xff-]+@[\w.\x80-\xff-]+")
 
 
 def spellings(kind: str, value: str, rings: Iterable[Keyring], seen: Recogniser) -> set[str]:
@@ -63,7 +60,7 @@ class Scanner:
         self._all = _automaton(self.patterns)
         self._long = _automaton([p for p in self.patterns if len(p) >= LONG])
         self._numbers = [int(p) for p in self.patterns if p.isdigit() and len(p) <= NUMBER_DIGITS]
-        self._others: set[bytes] = set()
+        self._known, self._others = set(self.patterns), set[bytes]()
 
     def in_bytes(self, data: bytes, seen: int = 0) -> bool:
         """Whether a long pattern occurs behind the first `seen` bytes, in whatever this is."""
@@ -82,23 +79,25 @@ class Scanner:
         return hits
 
     def in_text(self, text: bytes) -> bool:
-        """Whether a pattern occurs; a short one as a word."""
+        """Whether a pattern occurs in one of the cells, a line each; a short one as a word."""
         low = text.lower()
         found = self._all.find_matches_as_indexes(low, overlapping=True)
-        # all of them are looked at: from each there may be an address of somebody else to learn
+        # all of them are looked at: each may be in the address of somebody else, which is learnt
         return any([self._is_meant(low, start, end) for _, start, end in found])
 
     def _is_meant(self, text: bytes, start: int, end: int) -> bool:
-        """Whether a pattern that occurs in a cell is what it looks like; other addresses are remembered."""
-        found = text[start:end]
-        if b"@" in found or b"%40" in found:
-            whole = _address(text, start, end)
-            if whole != found:
-                plain = whole.decode("utf-8", "replace")
-                # unless they are looked for as well
-                self._others |= {whole, quote(plain, safe="").lower().encode()} - set(self.patterns)
-                return False
+        """Whether a pattern that occurs in one of the lines is what it looks like."""
+        if b"@" in text[start:end]:
+            ends = text.find(b"\n", end)
+            self._learn(text[text.rfind(b"\n", 0, start) + 1 : len(text) if ends < 0 else ends])
+        if self._is_of_other(text, start, end):
+            return False
         return end - start >= LONG or _is_word(text, start, end)
+
+    def _learn(self, cell: bytes) -> None:
+        """Know the address of somebody else, if the cell is one."""
+        if cell not in self._known and ADDRESS.fullmatch(cell):
+            self._others |= {cell, quote(cell, safe="").lower().encode()}
 
     def _is_of_other(self, text: bytes, start: int, end: int) -> bool:
         """Whether this part of a text lies within the known address of somebody else."""
@@ -139,14 +138,6 @@ class Scanner:
 def _automaton(patterns: Sequence[bytes]) -> BytesAhoCorasick:
     # twice as fast, but of tens of thousands of patterns it would fill hundreds of megabytes
     return BytesAhoCorasick(patterns, implementation=Implementation.DFA if len(patterns) < MANY else None)
-
-
-def _address(text: bytes, start: int, end: int) -> bytes:
-    """The whole address that this part of a text belongs to."""
-    before = BEFORE.search(text, max(start - ADDRESS, 0), start)
-    behind = BEHIND.match(text, end, end + ADDRESS)
-    begins = ESCAPE.split(before.group() if before else b"")[-1].lstrip(b".+-_")
-    return begins + text[start:end] + (behind.group() if behind else b"").rstrip(b".-")
 
 
 def _is_word(text: bytes, start: int, end: int) -> bool:

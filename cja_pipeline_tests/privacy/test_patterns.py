@@ -64,6 +64,8 @@ OTHERS = ["johanna@example.net", "jo.anna@example.net", "anna@example.network", 
 MEANT = [
     "anna@example.net", "Mail ANNA@example.net.", "to:anna@example.net,bo@example.net", "<anna@example.net>",
     "https://shop.example/?mail%3Danna%40example.net%26a=1", '{"text": "Hello,\\nanna@example.net"}',
+    "ask anna@example.net.Thanks", "my anna@example.net-account", "email:anna@example.net",
+    "user=anna@example.net", "johanna@example.com;anna@example.net",
 ]  # fmt: skip
 
 
@@ -73,6 +75,14 @@ def test_an_address_may_be_the_end_of_another() -> None:
     assert [text for text in MEANT if not scanner.in_text(text.encode())] == []
     cells = pa.chunked_array([pa.array([*OTHERS, *MEANT, None], pa.string())])
     assert scanner.in_column(cells) == len(MEANT)
+
+
+def test_an_address_that_nobody_is_known_to_have_counts() -> None:
+    scanner = Scanner(["anna@example.net"])
+    assert scanner.in_text(b"johanna@example.net wrote")
+    assert not scanner.in_text(b"johanna@example.net")
+    assert not scanner.in_text(b"johanna@example.net wrote")
+    assert scanner.in_text(b"johanna@example.net wrote to anna@example.net")
 
 
 def test_bytes_know_the_addresses_that_cells_have_shown() -> None:
