@@ -12,7 +12,7 @@ from cja_pipeline.config import ConfigError, shop
 from cja_pipeline.doctor.finding import Finding, Place, well
 from cja_pipeline.history import last_complete_day
 from cja_pipeline.sources.landing import exclusive, recover
-from cja_pipeline.sources.manifest import NAME, read_manifest, verify
+from cja_pipeline.sources.manifest import NAME, covers, read_manifest, verify
 from cja_pipeline.sources.registry import load_sources
 
 ASIDE = "damaged"
@@ -28,6 +28,7 @@ def landing_findings(place: Place) -> Iterator[Finding]:
         yield _halves(landing)
     yield _damaged(landing)
     yield from _days(landing)
+    yield from _zone(landing)
     yield from _world(place)
 
 
@@ -122,6 +123,29 @@ def _days(landing: Path) -> Iterator[Finding]:
         "problem" if gaps else "note",
         f"{words} The sensor missed_days asks for those of the last two weeks while `cja up` runs.",
         f"cja run --from {missing[0]} --to {missing[-1]}",
+    )
+
+
+def _zone(landing: Path) -> Iterator[Finding]:
+    """Days that were landed while the shop had another time zone: they begin and end at other hours."""
+    try:
+        zone = shop().zone
+    except ConfigError:
+        return
+    others: set[dt.date] = set()
+    for path in landing.glob("*/*/dt=????-??-??"):
+        day, manifest = dt.date.fromisoformat(_day_of(path)), read_manifest(path)
+        if manifest is not None and not covers(manifest, day, zone):
+            others.add(day)
+    if not others:
+        yield well("time_zone", f"Every landed day is a day of {zone}.")
+        return
+    yield Finding(
+        "time_zone",
+        "problem",
+        f"{len(others)} landed days from {min(others)} to {max(others)} were cut in another time zone than "
+        f"{zone}: where they meet the others, hours are missing or there twice. Pull them again.",
+        f"cja run --from {min(others)} --to {max(others)}",
     )
 
 

@@ -142,8 +142,9 @@ def _daily_costs(config: JourneyConfig, last_day: dt.date) -> pd.DataFrame:
 
 def _fingerprint(wh: Warehouse, config: JourneyConfig) -> str:
     # what keyed tables were made of; else order-independent digests of just the columns that the models read
+    digest = "SELECT count(*), sum(CAST(hash({}) AS HUGEINT)) FROM {}"
     rows = [
-        contents(wh, table) or wh.sql(f"SELECT count(*), bit_xor(hash({columns})) FROM {table}").fetchone()
+        contents(wh, table) or wh.sql(digest.format(columns, table)).fetchone()
         for table, columns in READ.items()
     ]
     text = f"{rows}|{wh.sql('SELECT * FROM config.params').fetchone()}|{config.model_dump_json()}"

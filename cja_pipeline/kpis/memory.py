@@ -152,10 +152,15 @@ class Memory:
     def anonymise(self, erased: Sequence[str]) -> None:
         """Rows of people who are being erased stay countable until the next night, but nobody's."""
         if erased:
+            # another erasure may have been finished earlier in the same night: its people keep their numbers
+            number = "CAST(substr(customer_id, 8) AS BIGINT)"
+            last = self.wh.scalar(
+                f"SELECT coalesce(max({number}), 0) FROM kpis.counted_rows WHERE customer_id LIKE 'erased/%'"
+            )
             self.wh.execute(
                 "UPDATE kpis.counted_rows SET row_key = 'erased/' || rowid, customer_id = 'erased/' || "
-                "list_position($gone, customer_id) WHERE customer_id IN (SELECT unnest($gone))",
-                {"gone": list(erased)},
+                "($last + list_position($gone, customer_id)) WHERE customer_id IN (SELECT unnest($gone))",
+                {"gone": list(erased), "last": last},
             )
 
     def note(self, part: str, found: Mapping[str, Definition]) -> None:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from cja_pipeline.sources.client import VendorClient
 from cja_pipeline.sources.landing import Folder, Outcome
-from cja_pipeline.sources.manifest import Manifest
+from cja_pipeline.sources.manifest import Manifest, covers, read_manifest
 from cja_pipeline.sources.registry import SourceConfig
 from cja_pipeline.sources.reports import OnProgress, Progress, PullReport
-from cja_pipeline.sources.window import Window, midnight_utc, utc_stamp, utc_text
+from cja_pipeline.sources.window import Window, edges, utc_stamp, utc_text
 
 if TYPE_CHECKING:
     from cja_pipeline.privacy.suppress import Suppression
@@ -51,29 +51,37 @@ class Pull(Generic[Config]):
         """The window plus the trailing days that the vendor may still have changed.
 
         They are counted from the first day that is not landed, where nights before the window failed: what
-        those nights would have fetched again is fetched now. Days before the first landed one are left
-        alone, there is nothing to restate, and so are gaps older than `CATCH_UP_DAYS`.
+        those nights would have fetched again is fetched now. So is what was landed while the shop had
+        another time zone, its days begin at other times. Days before the first landed one are left alone,
+        there is nothing to restate, and so are gaps older than `CATCH_UP_DAYS`.
         """
         folders = self.stream_folder(stream).glob("dt=????-??-??")
         landed = {dt.date.fromisoformat(path.name.removeprefix("dt=")) for path in folders}
         if not landed:
             return self.window
         start = max(min(landed), self.window.start - dt.timedelta(days=CATCH_UP_DAYS))
-        while start < self.window.start and start in landed:
+        while start < self.window.start and start in landed and self._begins_as_landed(stream, start):
             start += dt.timedelta(days=1)
         start = max(min(landed), start - dt.timedelta(days=self.source.restate_days))
         return Window(min(start, self.window.start), self.window.end)
 
+    def _begins_as_landed(self, stream: str, day: dt.date) -> bool:
+        manifest = read_manifest(self._final(stream, day))
+        return manifest is None or covers(manifest, day, self.zone)
+
+    def _final(self, stream: str, day: dt.date) -> Path:
+        return self.stream_folder(stream) / f"dt={day}"
+
     def day_folder(self, stream: str, day: dt.date) -> Folder:
         """A folder to build that replaces what is landed of `day`."""
-        edges = midnight_utc(day, self.zone), midnight_utc(day + dt.timedelta(days=1), self.zone)
-        final = self.stream_folder(stream) / f"dt={day}"
-        return Folder(final, self._manifest(stream, day, *edges), self.suppression)
+        return Folder(
+            self._final(stream, day), self._manifest(stream, day, *edges(day, self.zone)), self.suppression
+        )
 
     def run_folder(self, stream: str, start: dt.datetime) -> Folder:
         """A folder to build for the changes from `start` to the logical time, added to the earlier ones."""
         day = self.window.end
-        final = self.stream_folder(stream) / f"dt={day}" / f"run={utc_stamp(self.as_of)}"
+        final = self._final(stream, day) / f"run={utc_stamp(self.as_of)}"
         return Folder(final, self._manifest(stream, day, start, self.as_of), self.suppression)
 
     def _manifest(self, stream: str, day: dt.date, start: dt.datetime, end: dt.datetime) -> Manifest:

@@ -110,7 +110,9 @@ class Folder:
         if self.suppression:
             manifest.erasures = self.suppression.mark
         earlier = read_manifest(self.final)
-        if earlier is not None and not allow_shrink and _shrinks(earlier.rows, manifest.rows):
+        # the same day of another time zone has other hours
+        same = earlier is not None and earlier.window == manifest.window
+        if earlier is not None and same and not allow_shrink and _shrinks(earlier.rows, manifest.rows):
             note = f"{HELD}{manifest.rows} rows were offered at {manifest.as_of}, {earlier.rows} are landed"
             earlier.errors = [e for e in earlier.errors if not e.startswith(HELD)] + [note]
             replace_manifest(self.final, earlier)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from cja_pipeline.sources.window import parse_time
+from cja_pipeline.sources.window import edges, parse_time, utc_text
 
 NAME = "_MANIFEST.json"
 
@@ -81,6 +81,12 @@ class Manifest:
         if not self.expired_rows:
             del value["expired_rows"]
         return json.dumps(value, indent=1, ensure_ascii=False) + "\n"
+
+
+def covers(manifest: Manifest, day: dt.date, zone: dt.tzinfo) -> bool:
+    """Whether what was asked for is `day` as it is in this time zone."""
+    start, end = edges(day, zone)
+    return manifest.window == {"start": utc_text(start), "end": utc_text(end)}
 
 
 def read_manifest(folder: Path) -> Manifest | None:

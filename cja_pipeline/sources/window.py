@@ -55,6 +55,11 @@ def midnight_utc(day: dt.date, zone: Zone) -> dt.datetime:
     return dt.datetime.combine(day, dt.time(), tzinfo=zone_of(zone)).astimezone(dt.UTC)
 
 
+def edges(day: dt.date, zone: Zone) -> tuple[dt.datetime, dt.datetime]:
+    """First instant of `day` and first instant after it (aware, UTC)."""
+    return midnight_utc(day, zone), midnight_utc(day + dt.timedelta(days=1), zone)
+
+
 def day_of(moment: dt.datetime, zone: Zone) -> dt.date:
     """The business day on which an aware `moment` falls."""
     return moment.astimezone(zone_of(zone)).date()

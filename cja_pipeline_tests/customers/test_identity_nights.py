@@ -158,6 +158,16 @@ def test_a_small_night_touches_little_and_equals_a_run_from_nothing() -> None:
         assert (third.moved, third.touched, third.reached) == (0, 0, 0)
 
 
+def test_another_version_of_the_code_builds_everything_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    records = {"r1": {"email": "anna@web.de"}, "r2": {"email": "bert@web.de"}}
+    with Warehouse(":memory:") as wh:
+        night(wh, records)
+        assert not night(wh, records).whole
+        monkeypatch.setattr("cja_pipeline.customers.identity.update._code", lambda: "of tomorrow")
+        assert night(wh, records).whole
+        assert not night(wh, records).whole
+
+
 def people(wh: Warehouse) -> list[set[str]]:
     rows = wh.sql(
         "SELECT list(record_key) FROM customers.identity_records JOIN customers.identity_clusters"

@@ -114,3 +114,29 @@ def test_a_refusal_on_any_record_is_the_customers_and_an_answer_stays_its_own() 
     ).fetchall()
     # the second contact said nothing, and nobody else's answer becomes its own
     assert spells == [("contact:U4", True, at("1 10:00")), ("profile:P1", False, at("5 10:00"))]
+
+
+@pytest.mark.parametrize("answers", [(True, False), (False, True)])
+def test_of_a_yes_and_a_no_at_the_same_moment_the_no_counts(answers: tuple[bool, bool]) -> None:
+    told = [
+        {"visitor_id": "v1", "login_id": "U1", "occurred_at": at("3 10:00"), "consent_analytics": answer,
+         "consent_marketing": answer}
+        for answer in answers
+    ]  # fmt: skip
+    wh = warehouse(web_events=told)
+    build_all(wh, SECRET, AS_OF)
+    rows = wh.sql("SELECT consent_analytics, consent_marketing FROM customers.customers").fetchall()
+    assert rows == [(False, False)]
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_of_two_names_at_the_same_moment_the_order_of_rows_decides_nothing(turned: bool) -> None:
+    mails = [
+        {"event_id": name, "occurred_at": at("2 10:00"), "event_type": "received", "profile_id": "P1",
+         "first_name": name, "email": f"{name}@web.de"}
+        for name in ("anna", "zoe")
+    ]  # fmt: skip
+    wh = warehouse(email_events=mails[::-1] if turned else mails)
+    build_all(wh, SECRET, AS_OF)
+    found = wh.sql("SELECT first_name, email FROM customers.email_profiles").fetchall()
+    assert found == [("zoe", "zoe@web.de")]

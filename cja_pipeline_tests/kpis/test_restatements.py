@@ -290,3 +290,27 @@ def test_who_is_erased_is_a_reason_and_not_remembered(monkeypatch: pytest.Monkey
         orders = tables["customers.orders"]
         lost = len(orders[(orders["customer_id"] == gone) & (orders["business_date"] == DAY)])
         assert [(p["reason"], p["part"], p["examples"]) for p in told[0]["parts"]] == [("erased", -lost, [])]
+
+
+def test_two_erasures_in_one_night_are_two_people(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Warehouse(":memory:") as wh:
+        tables = view(fill(wh, **SIZE))
+        night(wh, tables, LAST - dt.timedelta(days=1))
+        night(wh, tables, LAST)
+        for gone in Happenings(tables).sold[:2]:  # the same night again after the first
+            tables = {
+                name: rows[rows["customer_id"] != gone] if "customer_id" in rows else rows
+                for name, rows in tables.items()
+            }
+            monkeypatch.setattr(restatements, "_erased", lambda gone=gone: [gone])
+            night(wh, view(tables), LAST)
+        monkeypatch.setattr(restatements, "_erased", list)
+        night(wh, view(tables), LAST)
+        told = wh.df(
+            "select sum(part) as told, any_value(value_now - value_before) as change from kpis.restatements "
+            "where reason <> 'later' and kpi_id in "
+            "(select kpi_id from kpis.restatements where reason = 'erased') "
+            "group by kpi_id, grain, period_start, restated_at"
+        ).dropna()
+        assert len(told) > 20
+        assert told["told"].to_list() == pytest.approx(told["change"].to_list(), abs=1e-8)

@@ -134,6 +134,12 @@ def test_days_that_no_night_has_brought_in_are_noted(small: Settings) -> None:
     assert (finding.state, finding.command) == ("note", f"cja run --from {LAST} --to {LAST}")
 
 
+def test_days_of_another_time_zone_are_named(small: Settings, config: Path) -> None:
+    (config / "shop.yml").write_text("name: Shop\ntime_zone: America/New_York\ncurrency: EUR\n")
+    found = problem(get_settings(), "time_zone")
+    assert found.command == f"cja run --from {DAYS[0]} --to {DAYS[-1]}"
+
+
 @pytest.mark.parametrize("world", ["gone", "damaged", "another"])
 def test_another_simulated_world_is_noticed(small: Settings, world: str) -> None:
     manifest = small.world_dir / "manifest.json"

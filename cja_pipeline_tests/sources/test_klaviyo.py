@@ -76,7 +76,9 @@ class Account:
         }
 
 
-def run(handler: Any, landing: Path, window: Window | None = None, **settings: Any):  # type: ignore[no-untyped-def]
+def run(  # type: ignore[no-untyped-def]
+    handler: Any, landing: Path, window: Window | None = None, zone: str = ZONE, **settings: Any
+):
     config = source("klaviyo", "https://a.klaviyo.com", token="env:KLAVIYO_TEST_KEY", **settings)
     return pull(
         config,
@@ -84,7 +86,7 @@ def run(handler: Any, landing: Path, window: Window | None = None, **settings: A
         AS_OF,
         landing,
         transport=answering(handler),
-        time_zone=ZONE,
+        time_zone=zone,
         limits=QUICK,
     )[0]
 
@@ -126,6 +128,19 @@ def test_trailing_days_are_landed_again_and_the_rest_left_alone(tmp_path: Path) 
     before = contents(tmp_path)
     run(account, tmp_path)
     assert contents(tmp_path) == before
+
+
+def test_days_of_another_time_zone_are_landed_again(tmp_path: Path) -> None:
+    hours = [dt.datetime(2026, 3, 1, tzinfo=dt.UTC) + dt.timedelta(hours=hour) for hour in range(10 * 24)]
+    account = Account([event(number, hour.isoformat()) for number, hour in enumerate(hours)])
+    run(account, tmp_path, Window(dt.date(2026, 3, 1), dt.date(2026, 3, 8)))
+    for _ in range(2):
+        run(account, tmp_path, Window(dt.date(2026, 3, 9), dt.date(2026, 3, 9)), zone="America/New_York")
+        landed = [
+            item["id"] for folder in sorted(tmp_path.glob("klaviyo/events/dt=*")) for item in lines(folder)
+        ]
+        # from midnight of the first in New York, five hours after that in UTC
+        assert landed == [f"e{number}" for number in range(5, 9 * 24 + 5 - 1)]
 
 
 def test_a_quiet_day_is_landed_as_such(tmp_path: Path) -> None:

@@ -10,6 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from cja_pipeline.config import shop
+from cja_pipeline.sources.window import edges, utc_text
+
 DAY = dt.date(2026, 3, 2)
 AS_OF = dt.datetime(2026, 3, 3, 3, 0, tzinfo=dt.UTC)
 NOON = int(dt.datetime(2026, 3, 2, 12, 0, tzinfo=dt.UTC).timestamp() * 1_000_000)
@@ -40,8 +43,9 @@ def land(
         (folder / file).write_bytes(data)
         digest = hashlib.sha256(data).hexdigest()
         listed.append({"name": file, "sha256": digest, "rows": rows[file], "bytes": len(data)})
+    start, end = map(utc_text, edges(day, shop().zone))
     manifest = {
-        "vendor": vendor, "stream": name, "dt": day.isoformat(), "window": {"start": "", "end": ""},
+        "vendor": vendor, "stream": name, "dt": day.isoformat(), "window": {"start": start, "end": end},
         "as_of": as_of.strftime("%Y-%m-%dT%H:%M:%SZ"), "api_version": "1", "rows": sum(rows.values()),
         "files": listed, **more,
     }  # fmt: skip

@@ -1,4 +1,5 @@
--- Every device with consent, and how many logins were tried on it.
+-- Every device with consent, and how many logins were tried on it. Of a yes and a no at the same moment the no
+-- counts.
 with hourly as (
     select
         visitor_id,
@@ -24,10 +25,15 @@ seen as (
         visitor_id,
         min(occurred_at) as first_seen_at,
         max(occurred_at) as last_seen_at,
-        max_by(consent_analytics, occurred_at) filter (where consent_analytics is not null) as consent_analytics,
-        max_by(consent_marketing, occurred_at) filter (where consent_marketing is not null) as consent_marketing
-    from validated.web_events
-    where visitor_id is not null
+        max_by(consent_analytics, place + case when consent_analytics then 0 else 1 end)
+            filter (where consent_analytics is not null) as consent_analytics,
+        max_by(consent_marketing, place + case when consent_marketing then 0 else 1 end)
+            filter (where consent_marketing is not null) as consent_marketing
+    from (
+        select *, 2 * date_diff('microsecond', timestamp '1970-01-01', occurred_at) as place
+        from validated.web_events
+        where visitor_id is not null
+    ) as placed
     group by visitor_id
 )
 select

@@ -156,8 +156,9 @@ def _with_reasons(wh: Warehouse, log: pd.DataFrame, *, whole: bool) -> pd.DataFr
     try:
         # in a merge, the best accepted pair between what was one customer and what it has become part of
         joined = wh.sql(
-            "SELECT g.other_customer_id, arg_max(coalesce(nullif(p.rule, 'score'),"
-            " printf('score of %.1f bits', p.weight)), coalesce(p.weight, 1000)) FROM log_now g"
+            "SELECT g.other_customer_id, last(coalesce(nullif(p.rule, 'score'),"
+            " printf('score of %.1f bits', p.weight)) ORDER BY coalesce(p.weight, 1000), p.rule)"
+            " FROM log_now g"
             f" JOIN {LINKS} l ON l.customer_id = g.other_customer_id"
             " JOIN customers.identity_records a ON a.record_key = l.record_key"
             " JOIN (SELECT node, other, rule, weight, veto FROM customers.identity_pairs UNION ALL"

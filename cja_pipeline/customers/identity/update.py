@@ -6,7 +6,11 @@ import datetime as dt
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
 
+from cja_pipeline import __version__
 from cja_pipeline.customers.config import Identity
 from cja_pipeline.customers.identity import candidates
 from cja_pipeline.customers.identity.groups import regroup
@@ -21,6 +25,7 @@ from cja_pipeline.customers.identity.values import judge
 from cja_pipeline.warehouse import Warehouse
 
 STATE = ("identity_records", "identity_keys", "identity_values", "identity_pairs", "identity_clusters")
+CODE = ("*.py", "*.sql", "scored/*.py")
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,8 @@ def update(
     """Bring the people in the warehouse up to date with the records that `select` gives.
 
     Records that moved since the last run, and what they concern, are compared and grouped again; the result
-    is exactly that of building everything, which happens where rules, model or key are others than last time.
+    is exactly that of building everything, which happens where rules, model, key or code are others than last
+    time.
 
     Args:
         select: a SELECT with ``intake.RECORD_COLUMNS`` (all VARCHAR, record_key distinct).
@@ -73,11 +79,12 @@ def _count(wh: Warehouse, table: str) -> int:
 
 
 def _forget_if_outdated(wh: Warehouse, rules: Identity, keyring: Keyring, model: Model) -> bool:
-    """Forget the last run if it was made by other rules, another model or key; returns whether."""
+    """Forget the last run if it was made by other rules, code, another model or key; returns whether."""
     made_by = {
         "rules": hashlib.sha256(rules.model_dump_json().encode()).hexdigest()[:16],
         "model": model.version,
         "secret": keyring.of("state", "identity"),
+        "code": _code(),
     }
     wh.ensure("customers.identity_state")
     last = dict(wh.sql("SELECT name, value FROM customers.identity_state").fetchall())
@@ -90,6 +97,15 @@ def _forget_if_outdated(wh: Warehouse, rules: Identity, keyring: Keyring, model:
     for item in made_by.items():
         wh.execute("INSERT INTO customers.identity_state VALUES (?, ?)", list(item))
     return True
+
+
+@cache
+def _code() -> str:
+    """What reads and compares records besides rules and model: these modules, and the libraries they ask."""
+    here = Path(__file__).parent
+    texts = [path.read_bytes() for pattern in CODE for path in sorted(here.glob(pattern))]
+    versions = f"{__version__} {version('phonenumbers')} {version('splink')}".encode()
+    return hashlib.sha256(b"".join([versions, *texts])).hexdigest()[:16]
 
 
 def learn(wh: Warehouse, select: str, rules: Identity, keyring: Keyring) -> Model:
