@@ -30,7 +30,21 @@ from cja_pipeline.trials.command import (
 )
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Plain(click.Group):
+    """A wrong setting or configuration is said in plain words by whichever command meets it."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        from cja_pipeline.config import ConfigError
+        from cja_pipeline.settings import SettingsError
+
+        try:
+            return super().invoke(ctx)
+        except (ConfigError, SettingsError) as error:
+            _fail(error)
+            return None
+
+
+@click.group(cls=_Plain, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="cja_pipeline")
 def main() -> None:
     """Customer-journey analytics from the command line. Start with: cja demo"""
@@ -132,9 +146,14 @@ def rebuild() -> None:
         )
     except (NothingLandedError, OSError) as error:
         _fail(error)
-    if ok:
-        print_summary(get_settings(), console)
-    sys.exit(0 if ok else 1)
+    if not ok:
+        _fail(
+            RuntimeError(
+                "The rebuild failed. The warehouse and the published tables stay as they were. If a check "
+                "failed, `cja quality` says what it saw and what to do; then run `cja rebuild` again."
+            )
+        )
+    print_summary(get_settings(), console)
 
 
 @main.command()

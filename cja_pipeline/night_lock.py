@@ -9,12 +9,14 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import json
+import logging
 import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+progress = logging.getLogger("cja_pipeline.progress")
 NAME = "night.lock"
 PATIENCE_SECONDS = 3600.0
 PAUSE_SECONDS = 0.5
@@ -87,7 +89,7 @@ def is_held(home: Path) -> bool:
 
 def _acquire(path: Path, patience: float, given_up: Callable[[Holder], bool]) -> int:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    until = time.monotonic() + patience
+    until, told = time.monotonic() + patience, False
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         if _try(descriptor) and _is_still(path, descriptor):
@@ -102,6 +104,9 @@ def _acquire(path: Path, patience: float, given_up: Callable[[Holder], bool]) ->
                 f"{holder or 'another process'} is at work in {path.parent} and did not end within "
                 f"{patience:.0f} s. One night runs at a time: wait for it, or see `cja doctor`."
             )
+        if not told:
+            progress.info("Waiting for %s, which is at work.", holder or "another process")
+            told = True
         time.sleep(PAUSE_SECONDS)
 
 

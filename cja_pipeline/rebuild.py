@@ -8,15 +8,21 @@ true of the driver's file and of the files in the lake; the cluster's catalog fo
 from __future__ import annotations
 
 import datetime as dt
+import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
+
+import duckdb
 
 from cja_pipeline.kpis import memory
 from cja_pipeline.settings import Settings, other_settings
 from cja_pipeline.spark import lake
 from cja_pipeline.sql import literal
 from cja_pipeline.warehouse import Warehouse
+from cja_pipeline.warehouse_file import WarehouseBusyError
+
+log = logging.getLogger(__name__)
 
 # What no landing can tell: the id a customer has had, when customers merged, how past nights went, what they
 # counted and why that changed.
@@ -37,7 +43,8 @@ def rebuild(settings: Settings, run: Callable[[dt.date, dt.date], bool]) -> bool
         run: runs every room after the first for a range of days, on the warehouse of the current settings.
 
     Returns:
-        Whether it succeeded; if not, the old warehouse and the published tables stay as they were.
+        Whether it succeeded; if not, the old warehouse and the published tables stay as they were, but for
+        the results of the checks, which say why.
 
     Raises:
         NothingLandedError: the landing folder is empty.
@@ -57,6 +64,8 @@ def rebuild(settings: Settings, run: Callable[[dt.date, dt.date], bool]) -> bool
         with Warehouse(new, memory_limit=settings.memory_limit, threads=settings.threads) as warehouse:
             lake.release(warehouse)
         os.replace(new, old)  # the finished file was closed, so it has no log of its own
+    elif old.exists() and new.exists():
+        keep_results(new, old, settings)
     discard(new)
     return done
 
@@ -85,6 +94,20 @@ def carry_over(old: Path, new: Path, settings: Settings) -> None:
                 warehouse.ensure(name)
                 warehouse.execute(f"INSERT INTO {name} BY NAME SELECT * FROM old.{name}")
         warehouse.execute("DETACH old")
+
+
+def keep_results(new: Path, old: Path, settings: Settings) -> None:
+    """Take what the checks of a failed rebuild found into the warehouse that stays, for people to read."""
+    try:
+        with Warehouse(new, memory_limit=settings.memory_limit) as warehouse:
+            warehouse.execute(f"ATTACH {literal(str(old))} AS old (READ_ONLY)")
+            found = warehouse.df("SELECT * FROM quality.results ANTI JOIN old.quality.results USING (run_id)")
+        if len(found):
+            with Warehouse(old, memory_limit=settings.memory_limit) as warehouse:
+                warehouse.connection.register("found", found)
+                warehouse.execute("INSERT INTO quality.results BY NAME SELECT * FROM found")
+    except (WarehouseBusyError, duckdb.Error) as error:
+        log.warning("What the checks found could not be kept: %s", error)
 
 
 def discard(path: Path) -> None:

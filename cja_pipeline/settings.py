@@ -7,17 +7,23 @@ is data in ``cja_pipeline/config`` and may be overridden file by file in the fol
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+MEMORY = re.compile(r"\d+(\.\d+)? ?(%|[kmgt](i?b)?)", re.IGNORECASE)
 PRIVATE = 0o077  # umask: folders 0700, files 0600
 ENV_FILE = "CJA_ENV_FILE"  # another file than `.env`; empty: none
+
+
+class SettingsError(ValueError):
+    """A setting that cannot be used; the message names the variable and what was expected, no secret."""
 
 
 class Settings(BaseSettings):
@@ -59,6 +65,13 @@ class Settings(BaseSettings):
     )
     alert_to: str | None = Field(default=None, description="Addresses for alerts, joined by commas.")
     alert_from: str | None = Field(default=None, description="Sender of alerts; default the first address.")
+
+    @field_validator("memory_limit")
+    @classmethod
+    def _memory(cls, value: str) -> str:
+        if not MEMORY.fullmatch(value.strip()):
+            raise ValueError(f"expected a number and its unit such as 1500MB or 4GB, got {value!r}")
+        return value.strip()
 
     @property
     def has_alerts(self) -> bool:
@@ -150,8 +163,16 @@ class Settings(BaseSettings):
 
 @lru_cache(maxsize=1)
 def get_settings() -> Settings:
-    """The process-wide settings; paths are made absolute so that later `chdir` calls change nothing."""
-    settings = Settings(_env_file=os.environ.get(ENV_FILE, ".env") or None)  # type: ignore[call-arg]
+    """The process-wide settings; paths are made absolute so that later `chdir` calls change nothing.
+
+    Raises:
+        SettingsError: a variable, in the environment or in `.env`, cannot be used.
+    """
+    try:
+        settings = Settings(_env_file=os.environ.get(ENV_FILE, ".env") or None)  # type: ignore[call-arg]
+    except ValidationError as error:
+        faults = [f"CJA_{fault['loc'][0]}".upper() + f": {fault['msg']}" for fault in error.errors()]
+        raise SettingsError("\n".join(faults).replace("Value error, ", "")) from None
     settings.home = settings.home.expanduser().resolve()
     if settings.lake is not None:
         settings.lake = settings.lake.expanduser().resolve()
@@ -160,7 +181,7 @@ def get_settings() -> Settings:
     if settings.config is not None:
         settings.config = settings.config.expanduser().resolve()
         if not settings.config.is_dir():
-            raise NotADirectoryError(f"CJA_CONFIG names {settings.config}, which is not a folder.")
+            raise SettingsError(f"CJA_CONFIG names {settings.config}, which is not a folder.")
     return settings
 
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
+import duckdb
 import pytest
+from click.testing import CliRunner
 
 from cja_pipeline import config
 from cja_pipeline.bench import measure_night
+from cja_pipeline.cli import main
 from cja_pipeline.config import ConfigError, Shop, load_config, load_config_dir
-from cja_pipeline.settings import get_settings, own_home
+from cja_pipeline.journey_maps.serving import open_engine
+from cja_pipeline.settings import SettingsError, get_settings, own_home
 
 
 @pytest.fixture
@@ -51,13 +56,6 @@ def test_a_folder_is_extended_by_further_files(override: Path, monkeypatch: pyte
     (override / "shops" / "b.yml").write_text("name: B\ntime_zone: UTC\ncurrency: EUR\n")
     monkeypatch.setattr(config, "SHIPPED", shipped.parent)
     assert [one.name for one in load_config_dir("shops", Shop)] == ["A", "B"]
-
-
-def test_a_config_folder_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
-    monkeypatch.setenv("CJA_CONFIG", str(home / "nowhere"))
-    get_settings.cache_clear()
-    with pytest.raises(NotADirectoryError, match="nowhere"):
-        get_settings()
 
 
 def test_the_development_key_is_private_and_kept(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,3 +119,43 @@ def test_a_benchmark_leaves_the_installation_alone(
     assert ok
     assert rows
     assert list(theirs.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("CJA_MEMORY_LIMIT", "4 pounds", "CJA_MEMORY_LIMIT: expected a number and its unit"),
+        ("CJA_THREADS", "many", "CJA_THREADS: Input should be a valid integer"),
+        ("CJA_CONFIG", "/no/such/folder", "CJA_CONFIG names /no/such/folder, which is not a folder"),
+    ],
+)
+def test_a_wrong_setting_is_said_in_a_sentence(
+    home: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, words: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    get_settings.cache_clear()
+    for command in (["doctor", "--fix"], ["run"], ["quality"]):
+        answer = CliRunner().invoke(main, command)
+        assert (answer.exit_code, words in answer.output) == (1, True), answer.output
+        assert answer.exception is None or isinstance(answer.exception, SystemExit)
+
+
+@pytest.mark.parametrize("given", ["1500MB", "2 GB", "1.5GiB", "4g", "80%"])
+def test_every_memory_limit_that_is_taken_is_one_to_duckdb(
+    home: Path, monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    monkeypatch.setenv("CJA_MEMORY_LIMIT", given)
+    get_settings.cache_clear()
+    duckdb.connect(config={"memory_limit": get_settings().memory_limit}).close()
+
+
+@pytest.mark.parametrize("url", ["no url", "nosuchdb://host/db"])
+def test_a_wrong_database_is_said_without_its_password(url: str) -> None:
+    with pytest.raises(SettingsError, match="expected postgresql://user@host/database"):
+        open_engine(url)
+
+
+def test_a_database_whose_driver_is_not_there_names_the_cure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(SettingsError, match=r"pip install 'cja_pipeline\[postgres\]'"):
+        open_engine("postgresql://me:hunter2@127.0.0.1/shop")

@@ -8,14 +8,18 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
+from click.testing import CliRunner
 
 from cja_pipeline import keyed
+from cja_pipeline.cli import main
 from cja_pipeline.customers.identity.unlink import decide
 from cja_pipeline.orchestration.jobs import REBUILD
 from cja_pipeline.orchestration.nightly import run_nights
 from cja_pipeline.rebuild import NothingLandedError, rebuild
 from cja_pipeline.settings import get_settings
 from cja_pipeline.tables import TABLES
+from cja_pipeline.validated import suites
 from cja_pipeline.warehouse import Warehouse
 from cja_pipeline_tests.conftest import START, use_home
 from cja_pipeline_tests.test_nightly import assert_same, tables
@@ -92,6 +96,32 @@ def test_a_rebuild_that_fails_leaves_the_old_warehouse(night_copy: Path) -> None
     assert not rebuild(get_settings(), lambda first, last: False)
     assert path.read_bytes() == before
     assert not list(night_copy.glob("*.rebuilding*"))
+
+
+def test_what_stopped_a_rebuild_is_told_by_the_warehouse_that_stays(
+    night_copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = tables(night_copy)
+    limits = yaml.safe_load((suites.FOLDER / "suites/validated.tickets.yml").read_text())
+    limits["expectations"].append(
+        {"code": "many_tickets", "type": "expect_table_row_count_to_be_between", "severity": "critical",
+         "action": "block", "kwargs": {"min_value": 10**9}, "description": "Many.",
+         "advice": "Write more tickets."}
+    )  # fmt: skip
+    (night_copy / "config/suites").mkdir(parents=True)
+    (night_copy / "config/suites/validated.tickets.yml").write_text(yaml.safe_dump(limits))
+    monkeypatch.setenv("CJA_CONFIG", str(night_copy / "config"))
+    get_settings.cache_clear()
+    suites.load_suite.cache_clear()
+    answer = CliRunner().invoke(main, ["rebuild"])
+    assert answer.exit_code == 1
+    assert "stay as they were" in answer.output
+    assert_same(before, tables(night_copy))
+    told = CliRunner().invoke(main, ["quality"]).output
+    assert "many_tickets" in told
+    assert "Write more tickets." in told
+    assert "do: cja rebuild" in CliRunner().invoke(main, ["doctor"]).output
+    suites.load_suite.cache_clear()
 
 
 def test_without_landings_the_cure_is_named(home: Path) -> None:

@@ -6,6 +6,7 @@ A file of the same name in the folder that `CJA_CONFIG` names replaces the shipp
 from __future__ import annotations
 
 import datetime as dt
+import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -49,6 +50,13 @@ class Shop(StrictModel):
     def _known_zone(cls, value: str) -> str:
         if value not in available_timezones():
             raise ValueError(f"expected an IANA time zone such as Europe/Berlin, got {value!r}")
+        return value
+
+    @field_validator("currency")
+    @classmethod
+    def _code(cls, value: str) -> str:
+        if not re.fullmatch("[A-Z]{3}", value):
+            raise ValueError(f"expected a code of ISO 4217 such as EUR, got {value!r}")
         return value
 
     @property

@@ -6,7 +6,8 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 
-from cja_pipeline.config import ConfigError, shop
+from cja_pipeline.config import ConfigError
+from cja_pipeline.doctor.configuration import configuration_findings
 from cja_pipeline.doctor.finding import Finding, Place, well
 from cja_pipeline.sources.registry import load_sources
 
@@ -20,13 +21,11 @@ def machine_findings(place: Place) -> Iterator[Finding]:
     yield _disk(place)
     if place.settings.spark_url:
         yield _spark(place.settings.spark_url)
-    try:
-        shop()
-        sources = load_sources()
-    except ConfigError as error:
-        yield Finding("configuration", "problem", f"The configuration cannot be used: {error}")
+    findings = list(configuration_findings(place))
+    yield from findings
+    if any(finding.state == "problem" for finding in findings):
         return
-    yield well("configuration", f"{len(sources)} sources are configured.")
+    sources = load_sources()
     missing = []
     for source in sources.values():
         try:

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from cja_pipeline.doctor.finding import Finding, Place, well
 from cja_pipeline.journey_maps.publication import pending_since, publish_tonight
 from cja_pipeline.journey_maps.serving import open_engine
+from cja_pipeline.settings import SettingsError
 from cja_pipeline.warehouse import Warehouse
 
 
@@ -50,10 +51,13 @@ def _publish(place: Place) -> str:
 
 def _database(place: Place) -> Finding:
     settings = place.settings
-    shown = sa.engine.make_url(settings.published_url).render_as_string(hide_password=True)
     if settings.database_url is None:
         return _sqlite(place)
-    engine = open_engine(settings.published_url)
+    try:
+        engine = open_engine(settings.published_url)
+    except SettingsError as error:
+        return Finding("database", "problem", str(error))
+    shown = engine.url.render_as_string(hide_password=True)
     try:
         with engine.connect():
             return well("database", f"{shown} answers.")

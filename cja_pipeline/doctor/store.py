@@ -19,6 +19,9 @@ from cja_pipeline.validated.streams import load_streams
 from cja_pipeline.warehouse import Warehouse
 from cja_pipeline.warehouse_file import WarehouseBusyError
 
+# the machine or the settings stand in the way, not what the file holds
+ELSEWHERE = (duckdb.OutOfMemoryException, duckdb.ProgrammingError, duckdb.PermissionException)
+REFUSALS = ("Permission denied", "No space left", "Read-only file system", "Too many open files")
 LEFT_BEHIND = ("*.rebuilding.duckdb*", ".*.duckdb.new*", "*.building")
 
 
@@ -55,7 +58,7 @@ def store_findings(place: Place) -> Iterator[Finding]:
     except WarehouseBusyError as error:
         yield Finding("warehouse", "problem", str(error))
     except duckdb.Error as error:
-        yield _unreadable(place, error)
+        yield _unreadable(place, error) if _is_damage(error) else _unopened(place, error)
 
 
 def _left_behind(place: Place) -> Iterator[Finding]:
@@ -136,6 +139,15 @@ def _unreadable(place: Place, error: Exception) -> Finding:
         "",
         mend,
     )
+
+
+def _is_damage(error: duckdb.Error) -> bool:
+    return not isinstance(error, ELSEWHERE) and not any(words in str(error) for words in REFUSALS)
+
+
+def _unopened(place: Place, error: duckdb.Error) -> Finding:
+    path, cause = place.settings.warehouse_path, str(error).splitlines()[0]
+    return Finding("warehouse", "problem", f"{path} could not be opened, and is left as it is: {cause}")
 
 
 def stop_process(pid: int) -> str:

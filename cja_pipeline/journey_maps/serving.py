@@ -7,6 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from cja_pipeline.settings import SettingsError
 from cja_pipeline.tables import Table
 
 TYPES: dict[str, type[sa.types.TypeEngine[Any]]] = {
@@ -19,6 +20,7 @@ TYPES: dict[str, type[sa.types.TypeEngine[Any]]] = {
     "TIMESTAMP": sa.DateTime,
 }
 CONNECT_SECONDS = 10
+EXPECTED = "expected postgresql://user@host/database or sqlite:////folder/file.db"
 
 
 class PublishError(RuntimeError):
@@ -44,12 +46,28 @@ PUBLICATION = sa.Table(
 
 
 def open_engine(url: str) -> sa.Engine:
-    """An engine for the serving database. SQLite: write-ahead log, so that readers go on reading."""
-    parsed = sa.engine.make_url(url)
-    if parsed.drivername == "postgresql":
-        parsed = parsed.set(drivername="postgresql+psycopg")
-    arguments = {"connect_timeout": CONNECT_SECONDS} if parsed.get_backend_name() == "postgresql" else {}
-    engine = sa.create_engine(parsed, hide_parameters=True, connect_args=arguments)
+    """An engine for the serving database. SQLite: write-ahead log, so that readers go on reading.
+
+    Raises:
+        SettingsError: the URL is none, or its database has no driver here; the message holds no password.
+    """
+    try:
+        parsed = sa.engine.make_url(url)
+        if parsed.drivername == "postgresql":
+            parsed = parsed.set(drivername="postgresql+psycopg")
+        arguments = {"connect_timeout": CONNECT_SECONDS} if parsed.get_backend_name() == "postgresql" else {}
+        engine = sa.create_engine(parsed, hide_parameters=True, connect_args=arguments)
+    except sa.exc.NoSuchModuleError:
+        raise SettingsError(
+            f"CJA_DATABASE_URL: there is no database {parsed.drivername!r}; {EXPECTED}"
+        ) from None
+    except sa.exc.ArgumentError:
+        raise SettingsError(f"CJA_DATABASE_URL is no URL of a database; {EXPECTED}") from None
+    except ModuleNotFoundError as error:
+        raise SettingsError(
+            f"CJA_DATABASE_URL needs the package {error.name}, which is not installed. For PostgreSQL: "
+            "pip install 'cja_pipeline[postgres]'"
+        ) from None
     if engine.dialect.name == "sqlite":
 
         @sa.event.listens_for(engine, "connect")

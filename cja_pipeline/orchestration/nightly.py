@@ -5,6 +5,7 @@ import logging
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import dagster as dg
 
@@ -19,6 +20,7 @@ from cja_pipeline.orchestration.run_history import (
 )
 
 progress = logging.getLogger("cja_pipeline.progress")
+STOPPED = "Stopped. What is committed is whole; the same command goes on from there."
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
 
@@ -56,13 +58,32 @@ def run_nights(start: dt.date, end: dt.date, *, reason: str = "terminal", job: s
         progress.error(away(refused))
         return False
     failed = result.filter_events(lambda event: event.is_step_failure)
+    if any(_was_stopped(event.step_failure_data.error) for event in failed):
+        progress.error(STOPPED)
+        raise KeyboardInterrupt
     for event in failed:
-        told = event.step_failure_data.error
-        cause = (told.cause or told) if told else None
-        progress.error("%s failed: %s", event.step_key, cause.message.strip() if cause else "unknown")
+        progress.error("%s failed: %s", event.step_key, _cause(event.step_failure_data.error, "unknown"))
+    if not (failed or result.success):  # it did not come as far as a step
+        for event in result.filter_events(lambda event: event.event_type == dg.DagsterEventType.RUN_FAILURE):
+            progress.error(
+                "The run failed: %s", _cause(event.job_failure_data.error, event.message or "unknown")
+            )
     if job == NIGHTLY:
         after_run(job, run_id, None if result.success else [str(event.step_key) for event in failed])
     return result.success
+
+
+def _was_stopped(error: Any) -> bool:
+    """Whether a step failed because a person or a supervisor stopped the run."""
+    names = {one.cls_name for one in (error, error.cause) if one is not None} if error is not None else set()
+    return bool(names & {"KeyboardInterrupt", dg.DagsterExecutionInterruptedError.__name__})
+
+
+def _cause(error: Any, otherwise: str) -> str:
+    """What went wrong inside of Dagster's wrapping, in its own words."""
+    told = (error.cause or error) if error is not None else None
+    words, advice, _ = (told.message if told else otherwise).strip().partition("\n\nPossible solutions:")
+    return f"{words}\nMore memory for the warehouse: CJA_MEMORY_LIMIT" if advice else words
 
 
 @contextmanager
@@ -74,5 +95,5 @@ def _cancelled_if_stopped(instance: dg.DagsterInstance, run_id: str) -> Iterator
         run = instance.get_run_by_id(run_id)
         if run is not None and not run.is_finished:
             instance.report_run_canceled(run, "Stopped by Ctrl-C or SIGTERM.")
-        progress.error("Stopped. What is committed is whole; the same command goes on from there.")
+        progress.error(STOPPED)
         raise KeyboardInterrupt from None

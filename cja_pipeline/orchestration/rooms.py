@@ -24,7 +24,6 @@ from cja_pipeline.validated.suites import suite_checks
 from cja_pipeline.warehouse import Warehouse
 
 progress = logging.getLogger("cja_pipeline.progress")
-VENDOR_RETRY = dg.RetryPolicy(max_retries=2, delay=20, backoff=dg.Backoff.EXPONENTIAL)
 
 
 @dataclass
@@ -47,7 +46,6 @@ def room_asset(
     kinds: set[str],
     owner: str,
     by_day: bool = False,
-    retry: dg.RetryPolicy | None = None,
     own_checks: Mapping[str, str] | None = None,
     fresh: dg.FreshnessPolicy | None = None,
     show_columns: bool = True,
@@ -101,7 +99,6 @@ def room_asset(
                 metadata=definition_metadata(list(tables), show_columns=show_columns),
                 partitions_def=daily() if by_day else None,
                 backfill_policy=dg.BackfillPolicy.single_run() if by_day else None,
-                retry_policy=retry,
                 freshness_policy=fresh,
                 check_specs=specs,
             )

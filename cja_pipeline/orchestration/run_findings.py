@@ -14,6 +14,7 @@ from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES
 from cja_pipeline.doctor.finding import Finding, Place, well
 from cja_pipeline.doctor.store import stop_process
 from cja_pipeline.night_lock import is_held, last_holder
+from cja_pipeline.orchestration.jobs import REBUILD
 from cja_pipeline.orchestration.resources import ATTEMPT_TAG
 from cja_pipeline.orchestration.run_history import RunHistoryError, dagster_home, run_history
 from cja_pipeline.settings import get_settings
@@ -114,7 +115,8 @@ def _last(instance: dg.DagsterInstance) -> Iterator[Finding]:
         return
     run = records[0].dagster_run
     day = run.tags.get("dagster/partition") or run.tags.get("dagster/asset_partition_range_end", "")
-    told = f"The last run ({run.run_id}{f', for {day}' if day else ''})"
+    kind = "rebuild" if run.job_name == REBUILD else "run"
+    told = f"The last {kind} ({run.run_id}{f', for {day}' if day else ''})"
     if run.status == dg.DagsterRunStatus.SUCCESS:
         yield well("last_run", f"{told} succeeded.")
     elif run.status == dg.DagsterRunStatus.FAILURE:
@@ -122,7 +124,8 @@ def _last(instance: dg.DagsterInstance) -> Iterator[Finding]:
         steps = [one.step_key for one in stats if one.status and one.status.value == "FAILURE"]
         where = f" in {', '.join(steps)}" if steps else " before any step ended"
         words = f"{told} failed{where}; what was published before stays. A failed check: see `cja quality`."
-        yield Finding("last_run", "note", words, f"cja run --from {day} --to {day}" if day else "cja quality")
+        again = f"cja run --from {day} --to {day}" if day else "cja quality"
+        yield Finding("last_run", "note", words, "cja rebuild" if run.job_name == REBUILD else again)
     else:
         yield well("last_run", f"{told} is {run.status.value.lower()}.")
 

@@ -1,19 +1,23 @@
 """1_sources: what the vendors sent, landed as received. One asset per kind of source."""
 
 import datetime as dt
+import logging
 from functools import lru_cache
 
 import dagster as dg
 
 from cja_pipeline.orchestration.partitions import as_of, window_of
-from cja_pipeline.orchestration.rooms import VENDOR_RETRY, Report, room_asset
+from cja_pipeline.orchestration.rooms import Report, room_asset
 from cja_pipeline.settings import get_settings
 from cja_pipeline.simulator.ensure import ensure_world
 from cja_pipeline.sources.registry import load_sources
 from cja_pipeline.sources.window import Window
 from cja_pipeline.warehouse import Warehouse
 
+progress = logging.getLogger("cja_pipeline.progress")
 GROUP = "1_sources"
+RETRIES = 2
+RETRY_SECONDS = 20.0  # before the first further attempt, twice as long before the next
 
 
 def source_assets() -> list[dg.AssetsDefinition]:
@@ -25,7 +29,6 @@ def source_assets() -> list[dg.AssetsDefinition]:
             kinds={"python", kind},
             owner="team:data-eng",
             by_day=True,
-            retry=VENDOR_RETRY,
         )
 
     @source("googleanalytics")
@@ -64,13 +67,21 @@ def source_assets() -> list[dg.AssetsDefinition]:
 
 
 def _pull(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:
-    """Land one source; only what may pass by itself is left to the retry policy."""
+    """Land one source; only what may pass by itself is tried again.
+
+    Not by a retry policy: to that, Ctrl-C and SIGTERM are failures like any other, and are tried again.
+    """
     try:
         return _landed(context, warehouse)
     except Exception as error:
-        if getattr(error, "passing", False):
-            raise
-        raise dg.Failure(description=str(error), allow_retries=False) from error
+        if not getattr(error, "passing", False):
+            raise dg.Failure(description=str(error), allow_retries=False) from error
+        seconds = RETRY_SECONDS * 2**context.retry_number
+        if context.retry_number < RETRIES:
+            progress.info(
+                "%s: %s. Trying again in %.0f s.", context.asset_key.to_user_string(), error, seconds
+            )
+        raise dg.RetryRequested(RETRIES, seconds) from error
 
 
 def _landed(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Report:

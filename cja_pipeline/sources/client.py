@@ -29,6 +29,8 @@ from cja_pipeline.sources.errors import AuthError, Transient, UnavailableError, 
 from cja_pipeline.sources.replies import fault_of, parse_json
 
 log = logging.getLogger(__name__)
+progress = logging.getLogger("cja_pipeline.progress")
+TOLD_SECONDS = 5.0
 T = TypeVar("T")
 Check = Callable[[Any], str | None]
 PASSING_ERRORS = (httpx.TimeoutException, httpx.NetworkError, httpx.RemoteProtocolError, httpx.DecodingError)
@@ -198,7 +200,8 @@ class VendorClient:
             self.retries += 1
             reason = state.outcome.exception() if state.outcome else None
             text = redact(str(reason), (self._token or "",))
-            log.info("%s: attempt %d failed (%s); trying again", what, state.attempt_number, text)
+            to = progress if state.upcoming_sleep >= TOLD_SECONDS else log  # a short wait is no news
+            to.info("%s: attempt %d failed (%s); trying again", what, state.attempt_number, text)
 
         retrying = Retrying(
             stop=stop_after_attempt(limits.attempts) | stop_before_delay(limits.request_seconds),

@@ -256,6 +256,46 @@ def test_a_wrong_setting_is_named(small: Settings, config: Path) -> None:
     assert "shop.yml, line 2: time_zone" in problem(get_settings(), "configuration").words
 
 
+@pytest.mark.parametrize(
+    ("file", "text", "words"),
+    [
+        (
+            "objectives.yml",
+            "objectives: [{objective: x, kpi: nosuch}]",
+            "there is no KPI 'nosuch'",
+        ),
+        ("kpis/own.yml", "stage: purchase\nkpis: [{id: own}]", "own.yml, line 2: kpis.0"),
+        ("segments.yml", "segments: 3", "segments.yml"),
+        ("shop.yml", "name: S\ntime_zone: UTC\ncurrency: EUX", "'EUX' is no code of ISO 4217"),
+        ("shop.yml", "name: S\ntime_zone: UTC\ncurrency: Euro", "shop.yml, line 3: currency"),
+        ("pages.yml", "pages: 3", "pages.yml"),
+        ("objectivs.yml", "objectives: []", "is read by nothing. Was objectives.yml meant?"),
+    ],
+)
+def test_a_configuration_file_that_a_night_would_stumble_over_is_named(
+    small: Settings, config: Path, file: str, text: str, words: str
+) -> None:
+    (config / file).parent.mkdir(exist_ok=True)
+    (config / file).write_text(text)
+    found = [one for one in examine(get_settings()) if one.name == "configuration"]
+    assert any(words in one.words and one.state == "problem" for one in found), found
+
+
+@pytest.mark.parametrize(
+    "fault", [duckdb.OutOfMemoryException("none"), duckdb.IOException("Permission denied")]
+)
+def test_a_warehouse_that_only_cannot_be_opened_is_left_alone(
+    small: Settings, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise fault
+
+    monkeypatch.setattr("cja_pipeline.doctor.store.Warehouse", refuse)
+    found = problem(small, "warehouse")
+    assert "left as it is" in found.words
+    assert found.mend is None
+
+
 def test_a_missing_token_and_a_missing_key_are_named(
     small: Settings, config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
