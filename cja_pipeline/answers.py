@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from cja_pipeline.kpis.catalogue import Catalogue
+    from cja_pipeline.kpis.kpi_entry import Kpi
     from cja_pipeline.validated.summary import QualitySummary
     from cja_pipeline.warehouse import Warehouse
 
 DAY = click.DateTime(formats=["%Y-%m-%d"])
+WITH_OWNER = 100  # columns of a terminal that has room for the owners of KPIs beside whole ids
 GRAIN = click.Choice(["day", "week", "month", "rolling_28d"])
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -122,11 +125,14 @@ def quarantine_show(table: str, rule: str | None, limit: int, payload: bool, as_
     Example: cja quarantine show web_events --rule missing_time
     """
     from cja_pipeline.console import plain, print_json
-    from cja_pipeline.validated.summary import quarantine_rows
+    from cja_pipeline.validated.summary import quarantine_groups, quarantine_rows
 
     name = _loaded_table(table)
     with existing_warehouse() as warehouse:
         rows = quarantine_rows(warehouse, name, rule, limit)
+        groups = [] if rows else quarantine_groups(warehouse, name)
+    if not rows:
+        click.echo(_nothing_kept(name, rule, groups), err=True)
     columns = ["day", "rules", "source_file", "source_row", "reason", *(["payload"] if payload else [])]
     if as_json:
         print_json([{column: row[column] for column in columns} for row in rows])
@@ -137,6 +143,18 @@ def quarantine_show(table: str, rule: str | None, limit: int, payload: bool, as_
         click.echo(plain(f"    {row['rules'].replace(';', ', ')}: {row['reason']}"))
         if payload:
             click.echo(plain(f"    {row['payload']}"))
+
+
+def _nothing_kept(table: str, rule: str | None, groups: list[dict[str, Any]]) -> str:
+    """Why there is nothing to show, and what there is instead."""
+    rows: dict[str, int] = {}
+    for group in groups:
+        for name in group["rules"].split(";"):
+            rows[name] = rows.get(name, 0) + group["records"]
+    if rule is None or not rows:
+        return f"{table}: no row is kept out."
+    there = ", ".join(f"{name} ({count:,})" for name, count in sorted(rows.items()))
+    return f"{table}: rule {rule!r} keeps no row out. Rules that do: {there}."
 
 
 @quarantine.command("replay")
@@ -182,13 +200,13 @@ def _loaded_table(table: str) -> str:
 @click.option("--markdown", is_flag=True, help="Print the document of all KPIs.")
 @as_json_option
 def kpis(kpi: str | None, markdown: bool, as_json: bool) -> None:
-    """The KPIs in use, or the definition of one: formula, unit, window, interval, owner.
+    """The KPIs in use, or the definition of one: formula, unit, window, interval, owner, targets.
 
     Example: cja kpis conversion_rate
     """
-    from cja_pipeline.console import print_json
+    from cja_pipeline.console import print_json, wide_console
     from cja_pipeline.kpis.catalogue import load_catalogue
-    from cja_pipeline.kpis.docs import catalogue_markdown, facts
+    from cja_pipeline.kpis.docs import catalogue_markdown
 
     catalogue = load_catalogue()
     if markdown:
@@ -197,14 +215,7 @@ def kpis(kpi: str | None, markdown: bool, as_json: bool) -> None:
     if kpi:
         if kpi not in catalogue.kpis:
             raise click.UsageError(f"There is no KPI {kpi!r}. `cja kpis` lists them.")
-        one = catalogue[kpi]
-        known = {"id": one.id, "label": one.label, "stage": one.stage, "description": one.description}
-        known |= {name.lower().replace(" ", "_"): text for name, text in facts(catalogue, one).items()}
-        if as_json:
-            print_json(known)
-        else:
-            for name, text in known.items():
-                click.echo(f"{name:12} {text}")
+        _tell_kpi(catalogue, catalogue[kpi], as_json)
         return
     rows = [
         {"kpi": one.id, "stage": one.stage, "label": one.label, "kind": one.kind, "owner": one.owner}
@@ -213,7 +224,27 @@ def kpis(kpi: str | None, markdown: bool, as_json: bool) -> None:
     if as_json:
         print_json(rows)
     else:
-        _print(["kpi", "stage", "label", "kind", "owner"], rows)
+        owner = ["owner"] if wide_console().width >= WITH_OWNER else []
+        _print(["kpi", "stage", "label", "kind", *owner], rows)
+
+
+def _tell_kpi(catalogue: Catalogue, kpi: Kpi, as_json: bool) -> None:
+    from cja_pipeline.config import shop
+    from cja_pipeline.console import print_json
+    from cja_pipeline.kpis.docs import facts
+    from cja_pipeline.kpis.objectives import load_objectives
+    from cja_pipeline.kpis.receipt_text import target_text
+
+    known = {"id": kpi.id, "label": kpi.label, "stage": kpi.stage, "description": kpi.description}
+    known |= {name.lower().replace(" ", "_"): text for name, text in facts(catalogue, kpi).items()}
+    goals = [goal for goal in load_objectives() if goal.kpi == kpi.id]
+    if as_json:
+        print_json({**known, "targets": [goal.model_dump(mode="json") for goal in goals]})
+        return
+    for name, text in known.items():
+        click.echo(f"{name:12} {text}")
+    for goal in goals:
+        click.echo(f"{'target':12} {target_text(kpi, goal, shop().currency)}")
 
 
 @click.group()
@@ -224,9 +255,7 @@ def explain() -> None:
 @explain.command("kpi")
 @click.argument("kpi")
 @click.option("--day", type=DAY, help="A business day of the period [default: the newest].")
-@click.option(
-    "--grain", type=click.Choice(["day", "week", "month", "rolling_28d"]), default="day", show_default=True
-)
+@click.option("--grain", type=GRAIN, default="day", show_default=True)
 @click.option("--slice", "slice_", default="all=all", help="A slice, for example device=mobile.")
 @click.option(
     "--rows", "rows_file", type=click.Path(path_type=Path, dir_okay=False), help="Write all rows as CSV."
@@ -239,21 +268,24 @@ def explain_kpi_command(
 
     Example: cja explain kpi conversion_rate --grain rolling_28d --slice device=mobile
     """
-    from cja_pipeline.console import print_json
+    from cja_pipeline.console import plain, print_json
     from cja_pipeline.kpis.explain import explain_kpi
-    from cja_pipeline.kpis.receipt_text import save_rows, sections
+    from cja_pipeline.kpis.receipt_text import refuse_unwritable, save_rows, sections, slice_of
 
-    dimension, _, value = slice_.partition("=")
     with existing_warehouse() as warehouse:
         try:
+            dimension, value = slice_of(kpi, slice_)
+            if rows_file is not None:
+                refuse_unwritable(rows_file)
             receipt = explain_kpi(warehouse, kpi, day.date() if day else None, grain, dimension, value)
-        except LookupError as error:
-            click.secho(str(error.args[0]), fg="red", err=True)
+            if rows_file is not None:
+                save_rows(receipt, rows_file)
+        except (LookupError, OSError) as error:
+            told = error.args[0] if isinstance(error, LookupError) else error  # str() of a KeyError is quoted
+            click.secho(plain(told), fg="red", err=True)  # names values of slices: a vendor's words
             sys.exit(1)
-    if rows_file is not None:
-        save_rows(receipt, rows_file)
     if as_json:
-        print_json(receipt.as_dict())
+        print_json(receipt.as_dict(public=True))
         return
     for title, lines in sections(receipt):
         click.secho(title, bold=True)

@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import logging
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from rich.console import Console
+from rich.cells import cell_len
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
 PROGRESS = "cja_pipeline.progress"
+LONGEST_WORD = 200  # longer ones are no ids that somebody copies: they may be broken
+BETWEEN = 2  # blanks between two columns
 
 
 class _Lines(logging.Handler):
@@ -64,21 +67,56 @@ def watching(console: Console) -> Iterator[list[dict[str, Any]]]:
 
 
 def wide_console() -> Console:
-    """A console at least 110 characters wide: tables of figures are cut to nothing below that."""
+    """A console as wide as the terminal; at least 110 characters in a pipe or a file."""
     console = Console()
-    return console if console.width >= 110 else Console(width=110)
+    return console if console.is_terminal or console.width >= 110 else Console(width=110)
 
 
 def print_table(
     console: Console, columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str | None = None
 ) -> None:
-    """A plain table; the first column is left-aligned text, the others are right-aligned."""
+    """A plain table; the first column is left-aligned text, the others are right-aligned.
+
+    Ids can be copied: the first column is never folded, the others only at blanks. Where even that is too
+    wide for the console, the lines are longer than it.
+    """
+    texts = [["" if value is None else plain(value) for value in row] for row in rows]
+    cells = [[column, *(row[index] for row in texts)] for index, column in enumerate(columns)]
+    widths = _widths(cells, console.width)
     table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    table.width = _breadth(widths)  # else what does not fit the console is broken or left out
     for index, column in enumerate(columns):
-        table.add_column(column, justify="right" if index else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(Text("" if value is None else plain(value)) for value in row))
+        justify: JustifyMethod = "right" if index else "left"
+        table.add_column(column, justify=justify, overflow="fold", width=widths[index])
+    for row in texts:
+        table.add_row(*map(Text, row))
     console.print(table, soft_wrap=True)
+
+
+def _widths(columns: Sequence[Sequence[str]], room: int) -> list[int]:
+    """The width of each column: what its lines need, and less where the table does not fit, down to its
+    longest word."""
+    needed = [_longest(line for cell in cells for line in cell.split("\n")) for cells in columns]
+    least = [
+        min(LONGEST_WORD, _longest(word for cell in cells for word in cell.split())) for cells in columns
+    ]
+    least[:1] = [min(LONGEST_WORD, width) for width in needed[:1]]
+    widths = [min(width, max(room, low)) for width, low in zip(needed, least, strict=True)]
+    while _breadth(widths) > room:
+        foldable = [place for place, low in enumerate(least) if widths[place] > low]
+        if not foldable:
+            break
+        widths[max(foldable, key=widths.__getitem__)] -= 1
+    return widths
+
+
+def _breadth(widths: Sequence[int]) -> int:
+    return sum(widths) + BETWEEN * (len(widths) - 1)
+
+
+def _longest(texts: Iterable[str]) -> int:
+    """How many places on the screen the longest text takes."""
+    return max(map(cell_len, texts), default=0)
 
 
 def plain(value: object) -> str:

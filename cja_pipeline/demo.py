@@ -94,10 +94,10 @@ def print_summary(
     page = settings.reports_dir / "latest" / "journey_map.html"
     for name, place in (
         ("Journey map", page.as_uri() if page.exists() else "not drawn yet"),
-        ("Database", _shown_url(settings)),
+        ("Database", _shown_database(settings)),
         ("Dagster UI", "run `cja up`, then open http://127.0.0.1:3000"),
     ):
-        console.print(f"  {name:12} {place}", highlight=False, soft_wrap=True)
+        console.print(f"  {name:12} {place}", highlight=False, markup=False, soft_wrap=True)
 
 
 def latest_checks(warehouse: Warehouse) -> tuple[int, int, int]:
@@ -108,7 +108,11 @@ def latest_checks(warehouse: Warehouse) -> tuple[int, int, int]:
     return len(rows) - failed - warned, warned, failed
 
 
-def _shown_url(settings: Settings) -> str:
+def _shown_database(settings: Settings) -> str:
+    """The file of SQLite as other tools want it, else the URL without its password."""
     import sqlalchemy as sa
 
-    return sa.engine.make_url(settings.published_url).render_as_string(hide_password=True)
+    url = sa.engine.make_url(settings.published_url)
+    if url.get_backend_name() == "sqlite" and url.database:
+        return url.database
+    return url.render_as_string(hide_password=True)

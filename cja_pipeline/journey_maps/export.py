@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -37,18 +39,40 @@ def export_tables(folder: Path, tables: Sequence[str] = (), form: Format = "parq
 
     Raises:
         ValueError: a table is not published; the message lists those that are.
+        OSError: the folder cannot be written. If nothing was written, no new folder is left behind.
     """
     published = TABLES.published()
     unknown = [name for name in tables if name not in published]
     if unknown:
         known = ", ".join(sorted(published))
         raise ValueError(f"not published: {', '.join(unknown)}. Published tables: {known}")
-    folder.mkdir(parents=True, exist_ok=True)
     found = []
-    for name in dict.fromkeys(tables or sorted(published)):
-        frame = read_published(name)
-        path = folder / f"{name}.{form}"
-        write_atomically(path, parquet_bytes(frame) if form == "parquet" else csv_bytes(frame))
-        note_copy(get_settings(), Copy(path, name, form))
-        found.append(Exported(name, path, len(frame)))
+    with _made(folder):
+        for name in dict.fromkeys(tables or sorted(published)):
+            frame = read_published(name)
+            path = folder / f"{name}.{form}"
+            write_atomically(path, parquet_bytes(frame) if form == "parquet" else csv_bytes(frame))
+            note_copy(get_settings(), Copy(path, name, form))
+            found.append(Exported(name, path, len(frame)))
     return found
+
+
+@contextmanager
+def _made(folder: Path) -> Iterator[None]:
+    """A folder to write into, tried before the work. If that fails, what is new and empty goes again."""
+    new = [one for one in (folder, *folder.parents) if not one.exists()]
+    try:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        except OSError as error:
+            raise OSError(
+                f"{folder} cannot be written: {error.strerror}. Name a folder that you may write to with -o."
+            ) from error
+        yield
+    except BaseException:
+        with suppress(OSError):  # one that is not empty stays, and with it those above
+            for one in new:
+                one.rmdir()
+        raise

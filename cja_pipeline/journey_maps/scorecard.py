@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 TABLE = "journey_maps.scorecard"
 INLINE = 1_000  # longer markdown is hidden behind a link in the Dagster UI
-MARKS = {"on": "✓", "near": "△", "off": "✗", "none": "·", "no_data": "–"}
+MARKS = {"on": "✓", "near": "△", "off": "✗", "doubtful": "△", "none": "·", "no_data": "–"}
 POINTS = 8
 BLOCKS = "▁▂▃▄▅▆▇█"
 DOTS = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))  # braille: left and right, top to bottom

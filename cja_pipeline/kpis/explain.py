@@ -17,12 +17,15 @@ from cja_pipeline.kpis.recompute import recompute
 from cja_pipeline.kpis.row_kpis import rows_of
 from cja_pipeline.kpis.unit_rows import NOT_SET
 from cja_pipeline.sql import literal
+from cja_pipeline.tables import TABLES
 from cja_pipeline.warehouse import Warehouse
 
 if TYPE_CHECKING:
     import pandas as pd
 
 CLOSE = 1e-6
+SMALL_GROUP = "suppressed_small_n"
+MOST_NAMED = 20  # values of a slice in a message
 # for a source that has not been delivered yet
 NO_ROWS = (
     "select cast(null as varchar) as kpi_row, cast(null as varchar) as kpi_unit, "
@@ -40,7 +43,8 @@ class Receipt:
 
     `rows` has one row per counted row of the source (kpi_row, kpi_unit, kpi_day, what it adds); for a
     derived KPI it is empty and `parts` holds the receipts of both halves. `recomputed` is what the rows add
-    up to now; `agrees` says whether that is the published value.
+    up to now; `agrees` says whether that is the published value. Where the number is `withheld`, its rows
+    give it away: they are for authorised eyes only, and are not shown.
     """
 
     kpi: Kpi
@@ -53,17 +57,22 @@ class Receipt:
     agrees: bool
     parts: list[Receipt] = field(default_factory=list)
 
-    def as_dict(self, limit: int = 20) -> dict[str, Any]:
-        """Everything but the full rows, for printing or JSON; at most `limit` rows are included."""
-        found = {
-            name: getattr(self, name) for name in ("definition", "published", "sql", "tables", "recomputed")
-        }
+    @property
+    def withheld(self) -> bool:
+        """Whether the number is of so few people that it is not shown."""
+        return bool(self.published["null_reason"] == SMALL_GROUP)
+
+    def as_dict(self, limit: int = 20, *, public: bool = False) -> dict[str, Any]:
+        """Everything but the full rows, for printing or JSON; at most `limit` rows are included, and with
+        `public` nothing of a number that is withheld."""
+        shown = not (public and self.withheld)
         return {
-            **found,
+            **{name: getattr(self, name) for name in ("definition", "published", "sql", "tables")},
+            "recomputed": self.recomputed if shown else None,
             "agrees": self.agrees,
-            "row_count": len(self.rows),
-            "rows": self.rows.head(limit).to_dict("records"),
-            "parts": [part.as_dict(limit) for part in self.parts],
+            "row_count": len(self.rows) if shown else None,
+            "rows": self.rows.head(limit).to_dict("records") if shown else [],
+            "parts": [part.as_dict(limit, public=public) for part in self.parts] if shown else [],
         }
 
 
@@ -176,7 +185,7 @@ def _derived(
     top, bottom = (part.recomputed for part in parts)
     value = kpi.scale * top / bottom + kpi.offset if top is not None and bottom else None
     sql = f"-- {formula(kpi)}: see the parts"
-    if published["null_reason"] == "suppressed_small_n":
+    if published["null_reason"] == SMALL_GROUP:
         value = None
     agrees = all(part.agrees for part in parts) and _agree(published, value)
     return Receipt(kpi, definition, published, sql, tables, pd.DataFrame(), value, agrees, parts)
@@ -185,24 +194,45 @@ def _derived(
 def _published(
     wh: Warehouse, kpi: Kpi, day: dt.date | None, grain: str, dimension: str, value: str, scope: Scope
 ) -> dict[str, Any]:
+    """The row as others may see it: what is withheld from the published table is null here, too."""
     start, _ = bounds(grain, day or scope.as_of, scope.as_of)
+    withheld = ", ".join(
+        f"case when {spec.withheld_when} then null else {column} end as {column}"
+        for column, spec in TABLES["kpis.kpi_values"].columns.items()
+        if spec.withheld_when
+    )
     rows = wh.df(
-        "select * from kpis.kpi_values where kpi_id = ? and grain = ? and period_start = ? "
-        "and dimension = ? and dimension_value = ?",
+        f"select * replace ({withheld}) from kpis.kpi_values where kpi_id = ? and grain = ? "
+        "and period_start = ? and dimension = ? and dimension_value = ?",
         [kpi.id, grain, start, dimension, value],
     )
     if rows.empty:
+        dimensions = load_catalogue().dimensions(kpi)
+        split = ", ".join(dimensions) or "nothing"
+        if dimension not in ("all", *dimensions):
+            raise NoSuchNumberError(f"{kpi.id} is not split by {dimension!r}; it is split by {split}.")
         ends = "from kpis.kpi_values where kpi_id = ? and grain = ?"
         known = [wh.scalar(f"select {end}(period_start) {ends}", [kpi.id, grain]) for end in ("min", "max")]
-        split = ", ".join(load_catalogue().dimensions(kpi)) or "nothing"
         grains = load_sources_file().slice_grains.get(dimension)
         slow = f" ({dimension} only by {', '.join(grains)})" if grains else ""
         raise NoSuchNumberError(
             f"{kpi.id} has no {grain} of {start} for {dimension} = {value}; its {grain}s go from {known[0]} "
-            f"to {known[1]}, and it is split by {split}{slow}."
+            f"to {known[1]}, and it is split by {split}{slow}.{_values(wh, kpi, grain, start, dimension)}"
         )
     row = {name: _plain(entry) for name, entry in rows.iloc[0].to_dict().items()}
     return row
+
+
+def _values(wh: Warehouse, kpi: Kpi, grain: str, start: dt.date, dimension: str) -> str:
+    """A sentence with the values of a slice, largest first; none if it is not split that way."""
+    found = wh.sql(
+        "select dimension_value from kpis.kpi_values where kpi_id = ? and grain = ? and period_start = ? "
+        "and dimension = ? order by n desc, dimension_value",
+        [kpi.id, grain, start, dimension],
+    ).fetchall()
+    names = [str(value) for (value,) in found]
+    more = f" and {len(names) - MOST_NAMED:,} more" if len(names) > MOST_NAMED else ""
+    return f" Values of {dimension} there: {', '.join(names[:MOST_NAMED])}{more}." if names else ""
 
 
 def _table(wh: Warehouse, name: str) -> dict[str, Any]:

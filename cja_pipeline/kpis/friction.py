@@ -14,6 +14,7 @@ from cja_pipeline.kpis.friction_cells import EVERYBODY, incidents, spread, stand
 from cja_pipeline.kpis.friction_words import with_words
 from cja_pipeline.kpis.journey_config import Friction
 from cja_pipeline.kpis.journey_params import ensure_journeys, model_text
+from cja_pipeline.kpis.objectives import USUAL_DAYS
 from cja_pipeline.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ def _days_of(incidents: list[Row]) -> dict[int, set[dt.date]]:
 def _with_loss(row: Row, value: Floats, settings: Friction) -> Row:
     gap = row["expected"] - row["observed"]
     money = row["n"] * float(value[row["step"] + 1])
-    monthly = 30 / settings.window_days if row["kind"] == "standing" else 1.0
+    monthly = USUAL_DAYS["month"] / settings.window_days if row["kind"] == "standing" else 1.0
     return row | {
         "lost_revenue": gap * money,
         "lost_low": (gap - 1.96 * row["se"]) * money,

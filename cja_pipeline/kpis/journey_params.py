@@ -7,10 +7,11 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cja_pipeline.config import ConfigError
+from cja_pipeline.config import ConfigError, shop
 from cja_pipeline.customers.inputs import TOUCHPOINTS
 from cja_pipeline.keyed import Input, Keyed, build_keyed, contents
 from cja_pipeline.kpis.journey_config import JourneyConfig, journey_config
+from cja_pipeline.sources.window import midnight_utc
 from cja_pipeline.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -86,10 +87,16 @@ def _write_parameters(wh: Warehouse, config: JourneyConfig, fingerprint: str) ->
             f"journeys.yml: journey.idle_days: expected at least {lookback} (windows.lookback_days of "
             f"stages.yml), got {journey.idle_days}: attempts would end while their touches still earn credit."
         )
+    first_day = wh.scalar("SELECT first_day FROM config.params")
+    begin = "CAST(NULL AS TIMESTAMP)"
+    if first_day is not None:
+        begin = f"TIMESTAMP '{midnight_utc(first_day, shop().zone):%Y-%m-%d %H:%M:%S}'"
     wh.replace(
         "config.journey_params",
         f"""
-        SELECT p.as_of AS observed_until, p.last_day, p.currency, p.lookback_days,
+        SELECT p.as_of AS observed_until,
+            {begin} AS observed_from,
+            p.last_day, p.currency, p.lookback_days,
             {journey.idle_days} AS idle_days,
             date_trunc('second', p.as_of) - {journey.idle_days} * INTERVAL 1 DAY AS idle_since,
             {journey.path_steps} AS path_steps,

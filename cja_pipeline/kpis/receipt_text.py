@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cja_pipeline.console import plain
+from cja_pipeline.kpis.catalogue import load_catalogue
+from cja_pipeline.kpis.explain import NoSuchNumberError, Receipt
 from cja_pipeline.kpis.kpi_entry import Kpi
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from cja_pipeline.kpis.explain import Receipt
+    from cja_pipeline.kpis.objectives import Objective
 
 SHOWN = 5
+WITHHELD = (
+    "the number is of fewer people than smallest_n, so it is withheld, as in the published table, and so "
+    "are the rows that would give it away."
+)
 # said in the first line
 TOLD = ("kpi_id", "stage", "label", "grain", "period_start", "period_end", "dimension", "dimension_value")
 
@@ -37,7 +43,9 @@ def headline(receipt: Receipt) -> str:
     slice_ = "" if name == "all" else f", {name} {plain(value)}"
     start, end = published["period_start"], published["period_end"]
     when = str(start) if start == end else f"{start} to {end}"
-    value, low, high = (amount(kpi, published[name], published) for name in ("value", "ci_low", "ci_high"))
+    value, low, high = (
+        amount(kpi, published[name], published["currency"]) for name in ("value", "ci_low", "ci_high")
+    )
     if published["value"] is None:
         value += f" ({published['null_reason']})"
     elif published["ci_low"] is not None and published["ci_high"] is not None:
@@ -45,22 +53,76 @@ def headline(receipt: Receipt) -> str:
     return f"{kpi.label}{slice_}, {when}: {value}"
 
 
-def amount(kpi: Kpi, value: float | None, published: dict[str, Any]) -> str:
-    """A value as people write it."""
+def amount(
+    kpi: Kpi, value: float | None, currency: str | None, *, digits: int = 2, change: bool = False
+) -> str:
+    """A value as people write it; a change has a sign, and between two percentages it is in points."""
     if value is None:
         return "no value"
+    sign = "+" if change else ""
     if kpi.format == "percent":
-        return f"{100 * value:.2f} %"
+        return f"{100 * value:{sign}.{digits}f} {'pt' if change else '%'}"
     if kpi.format == "count":
-        return f"{value:,.0f}"
-    unit = {"money": published["currency"], "seconds": "s", "days": "days"}.get(kpi.format)
-    return f"{value:,.2f} {unit}" if unit else f"{value:,.2f}"
+        return f"{value:{sign},.0f}"
+    unit = {"money": currency, "seconds": "s", "days": "days"}.get(kpi.format)
+    return f"{value:{sign},.{digits}f}{f' {unit}' if unit else ''}"
+
+
+def target_text(kpi: Kpi, goal: Objective, currency: str) -> str:
+    """A target in words: the number in the KPI's unit, for what, whose, since when."""
+    # a total is scaled to other periods, a rate holds for all of them
+    grain = f"per {goal.grain}" if kpi.additive or kpi.kind == "distinct" else "at every grain"
+    where = "" if goal.is_whole else f", {goal.dimension} {goal.dimension_value}"
+    return (
+        f"{amount(kpi, goal.target, currency)} {grain}{where}, from {goal.effective_from} "
+        f"({goal.owner}: {goal.objective})"
+    )
+
+
+def slice_of(kpi_id: str, text: str) -> tuple[str, str]:
+    """``device=mobile`` as dimension and value.
+
+    Raises:
+        KeyError: there is no such KPI. NoSuchNumberError: it is no slice.
+    """
+    catalogue = load_catalogue()
+    split = ", ".join(catalogue.dimensions(catalogue[kpi_id])) or "nothing"
+    dimension, sign, value = text.partition("=")
+    if not sign:
+        raise NoSuchNumberError(
+            f"{text!r} is no slice: expected a dimension and its value such as device=mobile; "
+            f"{kpi_id} is split by {split}."
+        )
+    return dimension, value
+
+
+def refuse_unwritable(path: Path) -> None:
+    """Try whether a file can be written there, before the work for it is done.
+
+    Raises:
+        OSError: it cannot; the message names the file, the cause and the cure.
+    """
+    try:
+        with path.open("ab") if path.exists() else tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise OSError(
+            f"{path} cannot be written: {path.parent}: {error.strerror}. Name a file in a folder that is "
+            "there and that you may write to."
+        ) from error
 
 
 def save_rows(receipt: Receipt, path: Path) -> int:
-    """Write all rows behind the number as CSV, those of all parts of a derived KPI; returns how many."""
+    """Write all rows behind the number as CSV, those of all parts of a derived KPI; returns how many.
+
+    Raises:
+        NoSuchNumberError: it is withheld, and the rows would give it away. OSError: the file cannot be
+            written.
+    """
     import pandas as pd
 
+    if any(one.withheld for one in (receipt, *_counted(receipt))):
+        raise NoSuchNumberError(f"{path} is not written: {WITHHELD}")
     parts = [part.rows.assign(kpi_id=part.kpi.id) for part in _counted(receipt)]
     rows = pd.concat(parts, ignore_index=True)
     rows.to_csv(path, index=False)
@@ -74,14 +136,15 @@ def _counted(receipt: Receipt) -> list[Receipt]:
 
 def _rows(receipt: Receipt) -> Iterator[str]:
     kpi, rows, published = receipt.kpi, receipt.rows, receipt.published
+    if receipt.withheld:
+        yield f"None are shown: {WITHHELD}"
+        return
     verdict = "agrees with" if receipt.agrees else "DIFFERS from"
-    again = amount(kpi, receipt.recomputed, published)
+    again = amount(kpi, receipt.recomputed, published["currency"])
     if published["definition_hash"] != receipt.definition["definition_hash"]:
         yield "The definition has changed since the number was published; what follows is by the new one."
     for part in receipt.parts:
-        value = amount(part.kpi, part.recomputed, part.published)
-        count = sum(len(one.rows) for one in _counted(part))
-        yield f"{part.kpi.label} ({part.kpi.id}): {value} from {count:,} rows"
+        yield f"{part.kpi.label} ({part.kpi.id}): {_part(part)}"
     if receipt.parts:
         yield f"The parts give {again}, which {verdict} the published value."
         return
@@ -95,6 +158,13 @@ def _rows(receipt: Receipt) -> Iterator[str]:
         yield from plain(shown.to_string(index=False)).split("\n")
     if len(rows) > SHOWN:
         yield f"and {len(rows) - SHOWN:,} more; --rows FILE writes all of them."
+
+
+def _part(part: Receipt) -> str:
+    if part.withheld:
+        return f"no value ({part.published['null_reason']})"
+    count = sum(len(one.rows) for one in _counted(part))
+    return f"{amount(part.kpi, part.recomputed, part.published['currency'])} from {count:,} rows"
 
 
 def _pairs(found: dict[str, Any]) -> list[str]:

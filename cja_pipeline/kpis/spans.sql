@@ -1,5 +1,6 @@
 -- Spans of time in days, with the customer's keys: in a stage, from first touch to order, within the buying
--- visit, from first to second order. `ended` is 0 for a span that was still running when last seen.
+-- visit, from first to second order. `ended` is 0 for a span that was still running when last seen. What is known
+-- from before all was watched (an old order, a recommendation) begins no spell: nobody saw how that went on.
 SELECT
     'stage' AS measure,
     s.stage,
@@ -11,6 +12,7 @@ SELECT
 FROM customers.stage_spells AS s
 LEFT JOIN kpis.journey_keys AS k ON k.customer_id = s.customer_id
 CROSS JOIN config.journey_params AS p
+WHERE p.observed_from IS NULL OR s.entered_at >= p.observed_from
 UNION ALL
 SELECT
     'purchase_journey',

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 
 from cja_pipeline.config import ConfigError
 from cja_pipeline.customers.identity.tabular.columns import TableError
+from cja_pipeline.customers.identity.tabular.command import resolve
 from cja_pipeline.customers.identity.tabular.file import read_mapping, resolve_file
 from cja_pipeline.customers.identity.tabular.reader import read_table
 from cja_pipeline.customers.identity.tabular.unread import unread, unused
@@ -39,10 +41,39 @@ def test_bad_files_are_named(tmp_path: Path, text: str, message: str) -> None:
         resolve_file(path, secret=SECRET)
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"<html>\n<body>\n</body>\n</html>\n", "a page of HTML"),  # each line a row of one column
+        (b"\n<!DOCTYPE html><p>one line</p>", "a page of HTML"),
+        (b'<?xml version="1.0"?>\n<people/>\n', "a page of HTML or XML"),
+        (b'[{"email": "a@web.de"}]', "JSON"),
+        (b"\x93\x07\x1c\xfe\x02\x88\x01\x10z\x05\xa1", "binary data"),
+        (b"PAR1\x15\x04", "ending .parquet"),
+        (b"SQLite format 3\x00\x10\x00", "a database of SQLite"),
+    ],
+)
+def test_what_is_no_table_is_said_so(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "people.csv"
+    path.write_bytes(content)
+    answer = CliRunner().invoke(resolve, [str(path)])
+    assert answer.exit_code == 1
+    assert message in answer.output
+    assert "not a table; expected CSV" in answer.output
+
+
+@pytest.mark.parametrize("text", ["<Name>,<E-Mail>\nA,a@web.de\n", "[id],[E-Mail]\n1,a@web.de\n"])
+def test_odd_headers_are_those_of_a_table(tmp_path: Path, text: str) -> None:
+    table, _ = read_table(write(tmp_path, text))
+    assert table.iloc[0, 1] == "a@web.de"
+
+
 def test_other_faults_are_named(tmp_path: Path) -> None:
     path = write(tmp_path, "id,email\n1,a@web.de\n")
     with pytest.raises(TableError, match="no such file"):
         read_table(tmp_path / "nothing.csv")
+    with pytest.raises(TableError, match="this is a folder"):
+        read_table(tmp_path)
     with pytest.raises(TableError, match="save the sheet as CSV"):
         read_table(write(tmp_path, "x", "people.xlsx"))
     with pytest.raises(TableError, match="no Parquet file"):

@@ -15,6 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from cja_pipeline.cli import main
+from cja_pipeline.journey_maps import export as export_module
 from cja_pipeline.journey_maps.export import export_tables
 from cja_pipeline.journey_maps.publish import publish
 from cja_pipeline.settings import get_settings
@@ -103,3 +104,28 @@ def test_the_command_says_what_it_wrote(published: Path, tmp_path: Path) -> None
     wrong = CliRunner().invoke(main, ["export", "--table", "nothing", "-o", str(tmp_path / "x")])
     assert wrong.exit_code == 1
     assert "touchpoints" in wrong.output
+
+
+def test_a_folder_that_cannot_be_written_is_named_before_the_work(
+    published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unread(name: str) -> pd.DataFrame:
+        raise AssertionError(f"{name} was read")
+
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setattr(export_module, "read_published", unread)
+    for folder in ("/proc/x", str(tmp_path / "file" / "x")):
+        run = CliRunner().invoke(main, ["export", "-o", folder])
+        assert run.exit_code == 1
+        assert f"{folder} cannot be written: " in run.output
+        assert "Name a folder" in run.output
+
+
+def test_a_failed_export_leaves_no_empty_folder(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    run = CliRunner().invoke(main, ["export", "-o", str(tmp_path / "mine" / "new" / "x")])
+    assert run.exit_code == 1
+    assert "Nothing is published yet" in run.output
+    assert list((tmp_path / "mine").iterdir()) == []
+    assert CliRunner().invoke(main, ["export", "-o", str(tmp_path / "mine")]).exit_code == 1
+    assert (tmp_path / "mine").is_dir()  # it was there before

@@ -12,10 +12,14 @@ import yaml
 from cja_pipeline.config import ConfigError
 from cja_pipeline.journey_maps import labels as module
 from cja_pipeline.journey_maps.labels import flatten, load_labels
+from cja_pipeline.journey_maps.rows import STAGES
+from cja_pipeline.kpis.catalogue import load_catalogue
 from cja_pipeline.kpis.journey_config import VisitTrait
 from cja_pipeline.settings import get_settings
 
 ROOM = Path(module.__file__).parent
+DURATION = r"\{(?:days|half|low|range)\}"  # figures that come with their unit: "1 Tag", "88 Tage"
+DATIVE = r"nach|seit|vor|in|binnen|mit|von|bei|aus|zu"
 
 
 def words(language: str) -> dict[str, str]:
@@ -26,10 +30,34 @@ def words(language: str) -> dict[str, str]:
 
 def test_both_languages_have_the_same_keys_and_the_same_names_in_them() -> None:
     english, german = words("en"), words("de")
-    assert set(english) == set(german)
+    names = {f"kpi.{kpi}" for kpi in load_catalogue().kpis}  # the English name of a KPI is its own label
+    assert set(english) - names == set(german) - names
     for key, text in english.items():
         assert set(re.findall(r"\{\w+\}", text)) == set(re.findall(r"\{\w+\}", german[key])), key
         assert text.count("*") == german[key].count("*"), key
+
+
+def test_every_shipped_kpi_has_a_german_name_of_its_own() -> None:
+    german = words("de")
+    names = {kpi: german.get(f"kpi.{kpi}", "") for kpi in load_catalogue().kpis}
+    assert not [kpi for kpi, name in names.items() if not name]
+    assert len(set(names.values())) == len(names)
+    assert max(map(len, names.values())) <= 40
+
+
+def test_german_words_before_a_duration_ask_for_no_dative() -> None:
+    """A duration is written "88 Tage"; "nach" would need "88 Tagen"."""
+    wrong = re.compile(rf"\b(?:{DATIVE}) {DURATION}(?! Tagen)")
+    assert wrong.search("nach {days}")
+    assert not [key for key, text in words("de").items() if wrong.search(text)]
+
+
+def test_german_words_are_short_enough_for_a_phone() -> None:
+    for key, text in words("de").items():
+        longest = max((len(word) for word in re.findall(r"[^\W\d_]+", text)), default=0)
+        assert longest <= 26, key
+    for stage in STAGES:  # a column of the map is narrow and its title large
+        assert len(words("de")[f"stage.{stage}"]) <= 12, stage
 
 
 def test_every_trait_of_a_visit_that_can_stop_people_has_words() -> None:

@@ -80,6 +80,35 @@ def test_volumes_are_those_of_a_recount(wh: Warehouse, segment: str) -> None:
                 assert row.value == pytest.approx(count, abs=25)
 
 
+def test_who_only_recommends_has_bought_nothing(wh: Warehouse) -> None:
+    """Fifty people who recommend the shop, half of whom looked around before."""
+    before = section(wh)
+    spells, touches = [], []
+    for number in range(50):
+        for place, stage in enumerate(["consideration"] * (number % 2) + ["advocacy"]):
+            known = {"customer_id": f"friend{number}", "stage": stage}
+            spells.append(known | {"entered_at": NOW - dt.timedelta(days=9 - place), "spell": place + 1})
+        touches.append(
+            known
+            | {
+                "touchpoint_id": f"t{number}",
+                "occurred_at": NOW - dt.timedelta(days=8),
+                "business_date": LAST,
+            }
+        )
+    for name, rows, old in (
+        ("customers.stage_spells", spells, SHOP.spells),
+        ("customers.touchpoints", touches, SHOP.touchpoints),
+    ):
+        insert(wh, name, [*old, *rows])
+    page = section(wh)
+    for stage, more in zip(STAGES, (50, 25, 0, 0, 0), strict=True):
+        was, now = (each.find("volume", "reached", stage) for each in (before, page))
+        assert was is not None
+        assert now is not None
+        assert now.value == (was.value or 0) + more or was.value is None
+
+
 def test_touchpoints_are_those_of_a_recount(wh: Warehouse) -> None:
     page = section(wh)
     for stage in STAGES[:2]:

@@ -204,6 +204,23 @@ def test_durations_are_kaplan_meier(shop):
     )
 
 
+def test_a_spell_from_before_all_was_watched_is_no_time_in_stage(shop):
+    count = "SELECT n FROM kpis.durations WHERE segment = 'all' AND measure = 'stage' AND stage = 'advocacy'"
+    before = shop.scalar(count)
+    spells = shop.df("SELECT * FROM customers.stage_spells")
+    old = spells.head(30).assign(
+        customer_id=[f"old{number}" for number in range(30)],
+        stage="advocacy",
+        entered_at=pd.Timestamp("2020-05-01"),
+        exited_at=pd.NaT,
+    )
+    shop.write("customers.stage_spells", pd.concat([spells, old], ignore_index=True))
+    build_paths(shop)
+    assert shop.scalar(count) == before
+    shop.write("customers.stage_spells", spells)
+    build_paths(shop)
+
+
 def test_cohorts_count_months_and_leave_open_ones_empty(shop):
     orders = shop.df(
         "SELECT customer_id, business_date, net_revenue FROM customers.orders ORDER BY business_date"

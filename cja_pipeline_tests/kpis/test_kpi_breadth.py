@@ -144,6 +144,25 @@ def test_who_lapsed_may_come_back(warehouse: Warehouse) -> None:
     assert (found["denominator"], found["numerator"]) == (80, 40)
 
 
+def test_an_order_before_which_nothing_was_seen_has_no_journey(warehouse: Warehouse) -> None:
+    """Two orders of one customer, the second at the till a month later, without a contact in between."""
+    first = pd.Timestamp(FIRST)
+    log = [("v1", "visit", 0), ("v2", "product_view", 1), ("o1", "purchase", 48), ("o2", "store_order", 800)]
+    rows = pd.DataFrame(
+        {
+            "touchpoint_id": [name for name, _, _ in log],
+            "customer_id": "c1",
+            "touchpoint_type": [kind for _, kind, _ in log],
+            "occurred_at": [first + pd.Timedelta(hours=hours) for _, _, hours in log],
+        }
+    ).assign(business_date=lambda found: found["occurred_at"].dt.date)
+    write(warehouse, "customers.touchpoints", rows)
+    params = pd.DataFrame([{"as_of": first + pd.Timedelta(days=60), "lookback_days": 30}])
+    write(warehouse, "config.params", params)
+    found = warehouse.df(f"SELECT * FROM {load_sources()['journeys'].text}")
+    assert found[["touches", "days_to_order"]].to_numpy().tolist() == [[2, 2.0]]
+
+
 def test_visits_orders_and_invitations(shop: Shop) -> None:
     wh, values = shop
     sessions, orders = wh.read("customers.sessions"), wh.read("customers.orders")
@@ -241,6 +260,17 @@ def test_an_answer_is_to_the_last_mail_of_its_campaign(warehouse: Warehouse) -> 
     ).assign(business_date=lambda rows: rows["occurred_at"].dt.date)
     write(warehouse, "customers.touchpoints", log)
     write(warehouse, "customers.customers", pd.DataFrame({"customer_id": log["customer_id"].unique()}))
+    # one refuses to be observed from the second day on, another did so only for mails of other purposes
+    refused_from = pd.Timestamp(FIRST) + pd.Timedelta(days=1)
+    spells = [("c0", "analytics", False), ("c1", "marketing", False), ("c2", "analytics", True)]
+    known = {"from_at": refused_from, "until_at": pd.Timestamp("2100-01-01")}
+    write(
+        warehouse,
+        "customers.consent_spells",
+        pd.DataFrame(
+            [{"customer_id": who, "purpose": what, "granted": yes} | known for who, what, yes in spells]
+        ),
+    )
     expected: dict[str, list[int]] = {}
     for _, group in log.groupby(["customer_id", log["campaign"].fillna("")]):
         mails = group[group["touchpoint_type"] == "email_received"].sort_values(
@@ -255,8 +285,13 @@ def test_an_answer_is_to_the_last_mail_of_its_campaign(warehouse: Warehouse) -> 
                 said[1] |= row.touchpoint_type == "email_clicked"
                 said[2] |= row.touchpoint_type == "email_unsubscribed"
     found = warehouse.df(f"SELECT * FROM {load_sources()['mails'].text}").set_index("touchpoint_id")
+    unseen = log[(log["customer_id"] == "c0") & (log["occurred_at"] >= refused_from)]
+    for name in set(unseen["touchpoint_id"]) & set(expected):
+        expected[name] = [0, 0, expected[name][2]]
     columns = found[["opened", "clicked", "unsubscribed"]].astype(int)
     assert {name: row.tolist() for name, row in zip(found.index, columns.to_numpy(), strict=True)} == expected
+    assert set(found.index[found["observed"] == 0]) == set(unseen["touchpoint_id"]) & set(expected)
+    assert 0 < (found["observed"] == 0).sum() < len(found) / 4
     sent = log.set_index("touchpoint_id").loc[found.index]
     assert (found["business_date"].dt.date == sent["business_date"]).all()
     assert (found["campaign"].fillna("") == sent["campaign"].fillna("")).all()

@@ -116,6 +116,33 @@ def test_units_and_intervals_are_those_of_the_published_rows(random_shop) -> Non
     assert (known["n"] <= known["numerator"]).all()
 
 
+def test_what_is_withheld_from_the_published_table_is_in_no_receipt(
+    warehouse: Warehouse, tmp_path: Path
+) -> None:
+    fill(warehouse, customers=60, days=30)
+    build_kpi_values(warehouse)
+    where = warehouse.sql(
+        "SELECT kpi_id, period_start, grain, dimension, dimension_value FROM kpis.kpi_values "
+        "WHERE null_reason = 'suppressed_small_n' AND kpi_id = 'conversion_rate' AND numerator > 0 LIMIT 1"
+    ).fetchall()[0]
+    receipt = explain_kpi(warehouse, *where)
+    assert receipt.agrees
+    assert receipt.published["n"] > 0
+    told = receipt.as_dict(public=True)
+    for name in ("value", "numerator", "denominator"):
+        assert told["published"][name] is None
+    assert told["published"]["null_reason"] == "suppressed_small_n"
+    assert (told["row_count"], told["rows"], told["recomputed"]) == (None, [], None)
+    text = "\n".join(line for title, lines in sections(receipt) for line in (title, *lines))
+    assert "no value (suppressed_small_n)" in text
+    assert "numerator  " not in text
+    assert f"{len(receipt.rows):,} rows" not in text.partition("\nRows\n")[2]
+    assert not [row for row in receipt.rows["kpi_row"] if str(row) in text]
+    with pytest.raises(NoSuchNumberError, match="withheld"):
+        save_rows(receipt, tmp_path / "rows.csv")
+    assert not (tmp_path / "rows.csv").exists()
+
+
 def test_receipts_name_checks_and_run(night: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CJA_HOME", str(night))
     get_settings.cache_clear()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import hypot
 from typing import Any
 
 from cja_pipeline.journey_maps.formats import NOTHING, usable
@@ -10,7 +11,7 @@ from cja_pipeline.journey_maps.page import draw
 from cja_pipeline.journey_maps.rows import Map, Row
 
 HEIGHT = 40.0
-ICONS = {"on": "check", "near": "warn", "off": "cross", "none": "dash", "no_data": "dash"}
+ICONS = {"on": "check", "near": "warn", "off": "cross", "doubtful": "warn", "none": "dash", "no_data": "dash"}
 
 
 def cards(page: Map, words: Labels) -> list[dict[str, Any]]:
@@ -33,7 +34,7 @@ def figure(value: float | None, row: Row, words: Labels, *, signed: bool = False
     if row.unit == "money":
         return form.money(value, row.currency, signed=signed)
     if row.unit == "score":
-        return form.number(value, signed=True)
+        return form.number(value, _places(row), signed=True)
     if row.unit == "seconds":
         return form.duration(value)
     if row.unit == "days":
@@ -52,7 +53,7 @@ def change(row: Row, words: Labels) -> str:
     if row.unit == "share":
         return form.change_in_points(difference)
     if row.unit == "score":
-        return form.number(difference, signed=True)
+        return form.number(difference, _places(row), signed=True)
     large = row.unit == "count" or (row.unit == "money" and abs(row.value) >= 9_995)
     if large and row.previous:
         return form.change(difference / abs(row.previous))
@@ -62,16 +63,36 @@ def change(row: Row, words: Labels) -> str:
     return figure(difference, row, words, signed=True)
 
 
+def _places(row: Row) -> int:
+    """Decimal places of a score: the promoter score goes to 100, effort to 7, sentiment to 1."""
+    largest = max(
+        (abs(each) for each in (row.value, row.target, row.low, row.high) if each is not None), default=0
+    )
+    return 2 if largest <= 1 else 1 if largest < 10 else 0
+
+
 def change_class(row: Row, parts: dict[str, Any]) -> str:
-    """good, bad or flat: coloured only where the value before lies outside the interval of this one."""
+    """good, bad or flat: coloured only where the interval of the difference leaves zero out.
+
+    Of two figures with limits of their own, by the square-and-add rule (Zou and Donner 2008, Statistics in
+    Medicine 27, equation 7), as if independent: figures that share customers differ by chance less than that.
+    """
     if row.value is None or row.previous is None or row.value == row.previous:
         return "flat"
-    if row.low is not None and row.high is not None and row.low <= row.previous <= row.high:
+    before = parts.get("before")
+    low, high = before if isinstance(before, list) and len(before) == 2 else (None, None)
+    down = hypot(_reach(row.value, row.low), _reach(row.previous, high))
+    up = hypot(_reach(row.value, row.high), _reach(row.previous, low))
+    if -up <= row.value - row.previous <= down:
         return "flat"
     better = parts.get("better", "up")
     if better not in ("up", "down"):
         return "flat"
     return "good" if (row.value > row.previous) == (better == "up") else "bad"
+
+
+def _reach(value: float, limit: float | None) -> float:
+    return 0.0 if limit is None else value - limit
 
 
 def interval(row: Row, words: Labels) -> str:
@@ -113,10 +134,9 @@ def verdict_in_words(row: Row, words: Labels) -> str:
 
 def verdict_words(row: Row) -> str:
     """The key of the words for a verdict: just missed is below or above the target."""
-    parts = row.parts()
-    down = isinstance(parts, dict) and parts.get("better") == "down"
+    above = row.value is not None and row.target is not None and row.value > row.target
     status = _status(row)
-    return "near_down" if status == "near" and down else status
+    return "near_down" if status == "near" and above else status
 
 
 def _status(row: Row) -> str:

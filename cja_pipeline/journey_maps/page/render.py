@@ -73,6 +73,7 @@ def context(page: Map, words: Labels) -> dict[str, Any]:
         "hurts_wide": page.segment not in DEVICES,
         "kpi_note": kpis.note(page, words),
         "shop_only": page.text("note", "shop_only"),
+        "back_test": page.text("note", "back_test"),
         "changes": changes(page, words),
         "paths_how": words("cards.paths_how", k=SUPPRESS),
         "stages": [

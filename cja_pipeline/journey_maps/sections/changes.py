@@ -53,7 +53,8 @@ def _kpis(context: Context, new: Map, old: Map) -> list[tuple[str, str, str]]:
             continue
         moved = Row(**{**row.__dict__, "previous": past.value})
         parts = row.parts()
-        status = change_class(moved, parts if isinstance(parts, dict) else {})
+        known = parts if isinstance(parts, dict) else {}
+        status = change_class(moved, {**known, "before": [past.low, past.high]})
         words = change(moved, context.words)
         if any(digit in words for digit in "123456789"):
             name = context.words.name("kpi", row.item, row.label)

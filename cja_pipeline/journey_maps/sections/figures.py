@@ -6,7 +6,7 @@ from typing import Any
 
 from cja_pipeline.journey_maps.rows import STAGES, Rows
 from cja_pipeline.journey_maps.sections.context import Context, day, number, text, whole
-from cja_pipeline.journey_maps.sections.kpis import EVERYBODY, SLICES, UNITS, verdict
+from cja_pipeline.journey_maps.sections.kpis import EVERYBODY, SLICES, UNITS, judged
 from cja_pipeline.journey_maps.suppress import SUPPRESS
 
 LATEST = """
@@ -41,7 +41,7 @@ def figures(context: Context, rows: Rows) -> None:
             unit=UNITS.get(unit, unit),
             currency=(text(row["currency"]) or context.currency) if unit == "money" else "",
             target=number(row["target"]),
-            status=verdict(row, current),
+            status=judged(context, row, current),
             evidence=text(row["ci_method"]) or "exact",
             period_start=day(row["period_start"]),
             period_end=day(row["period_end"]),

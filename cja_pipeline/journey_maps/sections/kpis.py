@@ -7,6 +7,7 @@ from typing import Any
 
 from cja_pipeline.journey_maps.rows import Rows
 from cja_pipeline.journey_maps.sections.context import Context, day, number, text, whole
+from cja_pipeline.journey_maps.sections.value import is_refuted
 from cja_pipeline.journey_maps.suppress import SUPPRESS
 
 DAYS = 28
@@ -52,7 +53,8 @@ def kpi_row(context: Context, kpi: str, base: str, count: str) -> dict[str, Any]
     if not periods:
         return None
     now = periods[0]
-    before = periods[1] if len(periods) > 1 else None
+    # what was watched in part only is nothing to compare with
+    before = periods[1] if len(periods) > 1 and periods[1]["is_complete"] else None
     money = now["format"] == "money"
     current = number(now["value"])
     size = whole(now[count]) if current is not None else None
@@ -70,10 +72,13 @@ def kpi_row(context: Context, kpi: str, base: str, count: str) -> dict[str, Any]
         "unit": UNITS.get(text(now["format"]), text(now["format"])),
         "currency": text(now["currency"]) or context.currency if money else "",
         "target": number(now["target"]),
-        "status": verdict(now, current),
+        "status": judged(context, now, current),
         "previous": None if hidden or before is None else number(before["value"]),
         "series": {
             "better": text(now["better"]),
+            "before": None
+            if hidden or before is None
+            else [number(before[end]) for end in ("ci_low", "ci_high")],
             "n_unit": base,
             "points": [] if hidden else _course(context, found),
         },
@@ -100,18 +105,26 @@ def _values(context: Context, kpi: str) -> list[dict[Any, Any]]:
     return list(context.once("kpis", read).get((kpi, dimension, value), []))
 
 
+def judged(context: Context, row: dict[Any, Any], value: float | None) -> str:
+    """The verdict; doubtful where the model that foretells the figure is refuted by what happened."""
+    found = verdict(row, value)
+    foretold = str(row["kpi_id"]) in context.config.foretold and found in ("on", "near", "off")
+    return "doubtful" if foretold and is_refuted(context) else found
+
+
 def verdict(row: dict[Any, Any], value: float | None) -> str:
-    """on: target met; near: missed, but the interval still holds it; off: missed; none: no target."""
-    target = number(row["target"])
-    if value is None:
+    """on: target met; near: missed, by no more than chance or tolerance; off: missed; none: no target.
+
+    Off is what the KPI table says of the interval (`behind`), so that page and table never disagree.
+    """
+    target, judged = number(row["target"]), text(row["status"])
+    if value is None or (target is not None and judged == "insufficient_data"):
         return "no_data"
     if target is None:
         return "none"
-    up = row["better"] != "down"
-    if value >= target if up else value <= target:
-        return "on"
-    reach = number(row["ci_high"] if up else row["ci_low"])
-    return "near" if reach is not None and (reach >= target if up else reach <= target) else "off"
+    if judged == "behind":
+        return "off"
+    return "on" if (value >= target if row["better"] != "down" else value <= target) else "near"
 
 
 def _course(context: Context, found: list[dict[Any, Any]]) -> list[list[Any]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from cja_pipeline.journey_maps.rows import Rows
 from cja_pipeline.journey_maps.sections.context import Context, number
 from cja_pipeline.journey_maps.suppress import SUPPRESS
@@ -19,6 +21,11 @@ WORTH = """
     WHERE v.clv_status = 'ok' AND c.acquisition_channel IS NOT NULL
     GROUP BY c.acquisition_channel
     ORDER BY value DESC, channel
+"""
+BACK_TEST = """
+    SELECT item, value, low, high
+    FROM kpis.value_models
+    WHERE model = 'back_test' AND status = 'ok' AND item IN ('error', 'held_back_days')
 """
 COST = """
     SELECT channel, sum(spend) AS spend, sum(new_customers) AS new_customers
@@ -59,3 +66,38 @@ def value(context: Context, rows: Rows) -> None:
             currency=str(row.currency),
             evidence="MBG/NBD, Gamma-Gamma",
         )
+    _how_it_did(context, rows)
+
+
+def is_refuted(context: Context) -> bool:
+    """Whether the value model foretold more, or fewer, purchases of days held back than chance explains."""
+    error = _back_test(context).get("error")
+    low, high = (number(error["low"]), number(error["high"])) if error else (None, None)
+    return low is not None and high is not None and not low <= 0 <= high
+
+
+def _back_test(context: Context) -> dict[str, dict[Any, Any]]:
+    def read() -> dict[str, dict[Any, Any]]:
+        if not context.has("kpis.value_models"):
+            return {}
+        return {str(row["item"]): row for row in context.df(BACK_TEST).to_dict("records")}
+
+    return dict(context.once("back_test", read))
+
+
+def _how_it_did(context: Context, rows: Rows) -> None:
+    """The note `back_test`: what the model foretold of days that it had not seen, against what came."""
+    found = _back_test(context)
+    error, low, high = (number(found.get("error", {}).get(name)) for name in ("value", "low", "high"))
+    if error is None:
+        return
+    form = context.words.formats
+    text = context.words(
+        "cards.back_test",
+        days=form.number(number(found["held_back_days"]["value"])),
+        error=form.change(error),
+        range=form.between(form.change(low), form.change(high)),
+    )
+    if is_refuted(context):
+        text = f"{text} {context.words('cards.refuted')}"
+    rows.add("note", "back_test", value=error, low=low, high=high, text=text)

@@ -1,5 +1,6 @@
 -- Customers of the period by the furthest stage they ever reached, how many of them are still about (with a
--- contact in the last idle_days), and how many made a stop in each stage. Everyone is counted once.
+-- contact in the last idle_days), and how many made a stop in each stage. Everyone is counted once. Who recommends
+-- the shop without ever having been to its checkout has come as far as the stages before it.
 with about as (
     select
         t.customer_id,
@@ -19,6 +20,7 @@ stops as (
             when 'retention' then 4
             when 'advocacy' then 5
         end as place,
+        case when s.stage = 'purchase' or k.first_order_at is not null then 1 else 0 end as bought,
         a.last_at
     from customers.stage_spells s
     inner join about a on a.customer_id = s.customer_id
@@ -28,7 +30,12 @@ stops as (
         and (g.bought_before is null or g.bought_before = coalesce(s.entered_at > k.first_order_at, false))
 ),
 furthest as (
-    select segment, customer_id, max(place) as place, max(last_at) as last_at
+    select
+        segment,
+        customer_id,
+        case when max(bought) = 1 then max(place) else coalesce(max(case when place <= 2 then place end), 1) end
+            as place,
+        max(last_at) as last_at
     from stops
     group by segment, customer_id
 ),

@@ -1,5 +1,6 @@
 -- Purchases with what led to them: a customer's touches since the order before, from the first one within the
--- lookback. One row per order, on the day of the order. Attempts without an order are in kpis.journeys.
+-- lookback. One row per order before which something was seen, on the day of the order: of a till receipt alone
+-- nobody knows what led to it. Attempts without an order are in kpis.journeys.
 with log as (
   select
     t.touchpoint_id,
@@ -64,3 +65,4 @@ select
   case when w.attempt > 0 then 'returning' else 'new' end as new_returning
 from within w
 join customers.touchpoints f on f.touchpoint_id = w.first_touchpoint_id
+where w.touches > 0

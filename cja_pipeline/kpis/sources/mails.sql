@@ -1,5 +1,6 @@
 -- E-mails received, each with what the receiver did before the next one of the same campaign. Opens by mail
--- programs are not in the log. One row per e-mail received.
+-- programs are not in the log, nor what people do who refuse to be observed: theirs is not `observed`, and neither
+-- opened nor clicked. One row per e-mail received.
 -- most e-mails are never answered: they are left out before anything is sorted
 with answered as (
   select distinct customer_id, coalesce(campaign, '') as campaign
@@ -41,16 +42,24 @@ messages as (
   from customers.touchpoints e
   left join answered a on a.customer_id = e.customer_id and a.campaign = coalesce(e.campaign, '')
   where e.touchpoint_type = 'email_received' and a.customer_id is null
+),
+refused as (
+  select distinct m.touchpoint_id
+  from messages m
+  join customers.consent_spells w on w.customer_id = m.customer_id and w.purpose = 'analytics' and not w.granted
+    and m.received_at >= w.from_at and m.received_at < w.until_at
 )
 select
   m.touchpoint_id,
   m.customer_id,
   m.business_date,
   nullif(m.campaign, '') as campaign,
-  m.opened,
-  m.clicked,
+  case when r.touchpoint_id is null then 1 else 0 end as observed,
+  case when r.touchpoint_id is null then m.opened else 0 end as opened,
+  case when r.touchpoint_id is null then m.clicked else 0 end as clicked,
   m.unsubscribed,
   c.country,
   case when c.first_order_at < m.received_at then 'returning' else 'new' end as new_returning
 from messages m
+left join refused r on r.touchpoint_id = m.touchpoint_id
 left join customers.customers c on c.customer_id = m.customer_id

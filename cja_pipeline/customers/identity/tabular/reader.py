@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,20 @@ if TYPE_CHECKING:
 DELIMITERS = ",;\t|"
 SAMPLE_LINES = 20
 LONGEST_FIELD = 10_000_000
+SAMPLE = 4096  # characters that show whether a file is text
+MOST_CONTROLS = 0.05  # of them that steer a device instead of being read; of random bytes a tenth does
+_CONTROL = re.compile(r"[\x01-\x08\x0e-\x1f\x7f]")
+# a header may be written <name> or [name], too
+_PAGE = re.compile(r"<(!|\?|(html|head|body|table|svg|rss)\b)", re.IGNORECASE)
+_JSON = re.compile(r"\{\s*[\"}]|\[\s*[\"{\[]")
+# first bytes of files that people take for tables, and what they are
+OTHER_FILES = {
+    b"PK\x03\x04": "a ZIP archive or a spreadsheet",
+    b"\x1f\x8b": "a gzip archive",
+    b"%PDF": "a PDF document",
+    b"SQLite format 3": "a database of SQLite",
+    b"PAR1": "a Parquet file without its ending .parquet",
+}
 FALLBACK = "cp1252"  # what spreadsheets of the western world save that is not Unicode
 
 
@@ -33,8 +48,32 @@ def read_table(path: Path) -> tuple[pd.DataFrame, list[str]]:
         return _parquet(path), []
     if path.suffix.lower() in (".xlsx", ".xls", ".ods"):
         raise TableError(f"{path}: spreadsheets are not read; save the sheet as CSV")
-    text, notes = _decoded(path)
+    if path.is_dir():
+        raise TableError(f"{path}: this is a folder; name the file in it")
+    raw = path.read_bytes()
+    text, notes = _decoded(raw)
+    _refuse_other(path, raw, text)
     return _csv(path, text, notes)
+
+
+def _refuse_other(path: Path, raw: bytes, text: str) -> None:
+    """A page or a program has lines and commas, too: it must not be taken for a table of nobody."""
+    start = text[:SAMPLE].replace("\x00", "").lstrip()
+    known = [what for first, what in OTHER_FILES.items() if raw.startswith(first)]
+    if known:
+        found = known[0]
+    elif _PAGE.match(start):
+        found = "a page of HTML or XML"
+    elif _JSON.match(start):
+        found = "JSON"
+    elif len(_CONTROL.findall(start)) > MOST_CONTROLS * len(start):
+        found = "binary data"
+    else:
+        return
+    raise TableError(
+        f"{path}: this is {found}, not a table; expected CSV (comma, semicolon, tab or bar) or Parquet, with "
+        "a header and one row per record"
+    )
 
 
 def _parquet(path: Path) -> pd.DataFrame:
@@ -46,8 +85,7 @@ def _parquet(path: Path) -> pd.DataFrame:
         raise TableError(f"{path}: this is no Parquet file ({error})") from error
 
 
-def _decoded(path: Path) -> tuple[str, list[str]]:
-    raw = path.read_bytes()
+def _decoded(raw: bytes) -> tuple[str, list[str]]:
     if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return raw.decode("utf-16", errors="replace"), []
     try:
