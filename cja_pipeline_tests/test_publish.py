@@ -337,6 +337,43 @@ def test_a_database_that_others_changed_is_written_anew(warehouse: Warehouse, no
     assert query(url, "SELECT count(*) FROM notes") == [(3,)]
 
 
+@pytest.mark.parametrize("change", ["DROP COLUMN good", "ADD COLUMN own TEXT", "RENAME COLUMN amount TO sum"])
+def test_a_table_whose_columns_others_changed_is_brought_back(
+    warehouse: Warehouse, notes: Table, url: str, change: str
+) -> None:
+    fill(warehouse, "1.10", "2.20")
+    publish(warehouse, url)
+    engine = open_engine(url)
+    with engine.begin() as connection:
+        connection.execute(sa.text(f"ALTER TABLE notes {change}"))
+    fill(warehouse, "1.10", "3.30")
+    publish(warehouse, url)
+    assert {column["name"] for column in sa.inspect(engine).get_columns("notes")} == {
+        "note_id", "day", "written_at", "amount", "good",
+    }  # fmt: skip
+    engine.dispose()
+    found = query(url, "SELECT note_id, amount, good FROM notes ORDER BY note_id")
+    assert [(name, float(amount), bool(good)) for name, amount, good in found] == [
+        ("000", 1.1, True),
+        ("001", 3.3, True),
+    ]
+
+
+def test_without_its_list_of_contents_a_database_is_written_anew(
+    warehouse: Warehouse, notes: Table, url: str
+) -> None:
+    fill(warehouse, "1.10", "2.20")
+    publish(warehouse, url)
+    engine = open_engine(url)
+    with engine.begin() as connection:  # somebody edits a figure, which no count gives away
+        connection.execute(sa.text("UPDATE notes SET amount = 9"))
+        connection.execute(sa.text("DELETE FROM publication"))
+    engine.dispose()
+    publish(warehouse, url)
+    found = query(url, "SELECT amount FROM notes ORDER BY note_id")
+    assert [float(amount) for (amount,) in found] == [1.1, 2.2]
+
+
 def test_a_publish_cut_off_before_the_warehouse_remembers_is_made_up_for(
     warehouse: Warehouse, notes: Table, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
