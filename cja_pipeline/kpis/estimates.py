@@ -131,6 +131,8 @@ def _ratio(kpi: Kpi, sums: dict[str, Floats]) -> dict[str, Any]:
             # what is never negative leans to the right; around a loss the limits are symmetric
             low, high = stats.gamma_ratio(value, delta.se, units - 1)
             low, high = np.where(value > 0, low, delta.low), np.where(value > 0, high, delta.high)
+            # where nothing happened, nobody knows how much it would be once it does
+            high = np.where((value == 0) & (high == 0), np.nan, high)
             method = "gamma"
     if "model_low" in sums:
         # the same parameters serve all customers, so their errors add up instead of averaging out
@@ -177,6 +179,11 @@ def derive(kpi: Kpi, grains: Sequence[str], dimensions: Sequence[str], top: Bloc
     low, high = stats.mover_ratio(a, limits[0], limits[1], b, limits[2], limits[3])
     unsure = ~(exact[0] & exact[1]) & (a > 0)
     low, high = np.where(unsure, low, np.nan), np.where(unsure, high, np.nan)
+    # of nothing at all the upper limit alone is unsure: unknown, unless the part knows its own
+    nothing = ~(exact[0] & exact[1]) & (a == 0) & (b > 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        most = np.where((limits[1] > 0) & (limits[2] > 0), limits[1] / limits[2], np.nan)
+    low, high = np.where(nothing, 0.0, low), np.where(nothing, most, high)
     first, second = kpi.scale * low + kpi.offset, kpi.scale * high + kpi.offset
     reason = np.where(left["null_reason"] != None, left["null_reason"], right["null_reason"])  # noqa: E711
     reason[(b == 0) & (reason == None)] = "zero_denominator"  # noqa: E711 - elementwise

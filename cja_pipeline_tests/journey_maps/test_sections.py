@@ -238,6 +238,23 @@ def test_flows_keep_every_attempt_or_drop_it_everywhere(wh: Warehouse) -> None:
     assert callout.share == pytest.approx(60 / 180)
 
 
+def test_the_month_in_which_the_watching_began_is_marked(wh: Warehouse) -> None:
+    insert(wh, "config.params", [{"first_day": dt.date(2026, 7, 27)}])
+    months = [dt.date(2026, 7, 1), dt.date(2026, 8, 1)]
+    known = {
+        "measure": "retention",
+        "period": 1,
+        "customers": 80,
+        "value": 0.2,
+        "ci_low": 0.1,
+        "ci_high": 0.3,
+    }
+    insert(wh, "kpis.cohorts", [known | {"cohort_month": month} for month in months])
+    html = render(build_journey_map(wh))
+    assert "Jul, in part" in html
+    assert "Aug, in part" not in html
+
+
 def test_one_group_does_not_see_another(wh: Warehouse) -> None:
     context = replace(shop_context(wh), segment="nobody")
     rows = Rows("nobody")

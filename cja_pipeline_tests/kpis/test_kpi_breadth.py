@@ -10,6 +10,8 @@ import pandas as pd
 import pytest
 
 from cja_pipeline.config import SHIPPED
+from cja_pipeline.kpis.catalogue import load_catalogue
+from cja_pipeline.kpis.estimates import estimate
 from cja_pipeline.kpis.journey_params import ensure_journeys
 from cja_pipeline.kpis.kpi_sources import load_sources
 from cja_pipeline.kpis.kpi_values import build_kpi_values
@@ -142,6 +144,22 @@ def test_who_lapsed_may_come_back(warehouse: Warehouse) -> None:
     ).iloc[0]
     # lapsed: everybody but those of "soon"; back within 75 days: "back" and "edge"
     assert (found["denominator"], found["numerator"]) == (80, 40)
+
+
+def test_where_nothing_happened_the_upper_limit_is_unknown() -> None:
+    """A hundred visits that all lasted no time, and a hundred of which one did."""
+    sums = {
+        "n": [0, 900],
+        "nn": [0, 900**2],
+        "nd": [0, 900],
+        **{name: [100, 100] for name in ("d", "units", "dd")},
+    }
+    found = estimate(load_catalogue()["session_duration"], {k: np.array(v, float) for k, v in sums.items()})
+    assert found["value"].tolist() == [0, 9]
+    assert (found["ci_low"][0], found["ci_low"][1] > 0) == (0, True)
+    assert np.isnan(found["ci_high"][0])
+    assert found["ci_high"][1] > 9
+    assert found["ci_method"].tolist() == ["gamma", "gamma"]
 
 
 def test_an_order_before_which_nothing_was_seen_has_no_journey(warehouse: Warehouse) -> None:

@@ -27,13 +27,19 @@ def cohorts(page: Map, words: Labels) -> dict[str, Any] | None:
         "heads": [words("cards.month_after", n=place + 1) for place in range(periods)],
         "rows": [
             {
-                "name": words.formats.month(row.item, year=several_years),
+                "name": month(row, words, year=several_years),
                 "buyers": words.formats.short(row.n, exact_below=1e6),
                 "cells": [_cell(cell, largest, words) for cell in _padded(cells, periods)],
             }
             for row, cells in rows
         ],
     }
+
+
+def month(row: Row, words: Labels, *, year: bool = True) -> str:
+    """The month of first orders, and whether only a part of it was watched."""
+    name = words.formats.month(row.item, year=year)
+    return words("cards.in_part", month=name) if row.status == "in_part" else name
 
 
 def cohort_rows(page: Map) -> list[tuple[Row, list[list[float] | None]]]:

@@ -8,7 +8,7 @@ from typing import Any
 from cja_pipeline.journey_maps.formats import NOTHING
 from cja_pipeline.journey_maps.labels import Labels
 from cja_pipeline.journey_maps.page.bars import band
-from cja_pipeline.journey_maps.page.courses import cohort_rows
+from cja_pipeline.journey_maps.page.courses import cohort_rows, month
 from cja_pipeline.journey_maps.page.flows import STEP_GROUPS
 from cja_pipeline.journey_maps.page.kpis import figure, interval, verdict_in_words
 from cja_pipeline.journey_maps.rows import STAGES, Map, Row
@@ -168,7 +168,7 @@ def _cohorts(page: Map, words: Labels) -> Table:
     form = words.formats
     rows = [
         [
-            form.month(row.item),
+            month(row, words),
             words("cards.month_after", n=place),
             *(form.percent(figure, 1) for figure in cell),
             _count(row, words),
