@@ -100,12 +100,17 @@ def keep_results(new: Path, old: Path, settings: Settings) -> None:
     """Take what the checks of a failed rebuild found into the warehouse that stays, for people to read."""
     try:
         with Warehouse(new, memory_limit=settings.memory_limit) as warehouse:
-            warehouse.execute(f"ATTACH {literal(str(old))} AS old (READ_ONLY)")
-            found = warehouse.df("SELECT * FROM quality.results ANTI JOIN old.quality.results USING (run_id)")
+            warehouse.ensure("quality.results")
+            # what passed is of tables that do not stay
+            found = warehouse.df("SELECT * FROM quality.results WHERE NOT passed")
         if len(found):
             with Warehouse(old, memory_limit=settings.memory_limit) as warehouse:
+                warehouse.ensure("quality.results")
                 warehouse.connection.register("found", found)
-                warehouse.execute("INSERT INTO quality.results BY NAME SELECT * FROM found")
+                warehouse.execute(
+                    "INSERT INTO quality.results BY NAME SELECT * FROM found "
+                    "ANTI JOIN quality.results USING (run_id)"
+                )
     except (WarehouseBusyError, duckdb.Error) as error:
         log.warning("What the checks found could not be kept: %s", error)
 

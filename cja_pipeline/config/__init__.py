@@ -123,7 +123,10 @@ def load_lines(path: Path, model: type[Model], words: str) -> list[Model]:
 
 
 def _text(path: Path) -> str:
-    raw = path.read_bytes()
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}.") from error
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -276,11 +276,16 @@ def identity() -> Identity:
 @lru_cache(maxsize=1)
 def source_categories() -> dict[str, str]:
     """Category (search, shopping, social, video) of every known traffic source, by its lower-case name."""
-    with config_path("ga4_source_categories.csv").open(newline="", encoding="utf-8") as handle:
-        return {
-            row["source"].lower(): row["source_category"].removeprefix("SOURCE_CATEGORY_").lower()
-            for row in csv.DictReader(handle)
-        }
+    path = config_path("ga4_source_categories.csv")
+    try:
+        with path.open(newline="", encoding="utf-8") as handle:
+            return {
+                row["source"].lower(): row["source_category"].removeprefix("SOURCE_CATEGORY_").lower()
+                for row in csv.DictReader(handle)
+            }
+    except (OSError, UnicodeError, KeyError, AttributeError, csv.Error) as error:
+        expected = "expected UTF-8 with the columns source and source_category"
+        raise ConfigError(f"{path}: {expected} ({type(error).__name__})") from error
 
 
 def config_tables(wh: Warehouse, as_of: dt.datetime | None = None) -> None:

@@ -19,7 +19,7 @@ select
         false
     ) as is_bounced
 from (
-    select *, concat(date_diff('microsecond', timestamp '1970-01-01', occurred_at), '|', event_id) as place
+    select *, concat(cast(date_diff('microsecond', timestamp '1970-01-01', occurred_at) as varchar), '|', event_id) as place
     from validated.email_events
     where profile_id is not null
 ) as placed

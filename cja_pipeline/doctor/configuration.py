@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from difflib import get_close_matches
+from fnmatch import fnmatch
 from pathlib import Path
 
 from cja_pipeline.config import SHIPPED, ConfigError, config_path, load_config, shop
@@ -15,6 +16,7 @@ from cja_pipeline.customers.sentiment import reader
 from cja_pipeline.doctor.finding import Finding, Place, well
 from cja_pipeline.journey_maps.labels import load_labels
 from cja_pipeline.journey_maps.sections.settings import map_config
+from cja_pipeline.kpis.catalogue import load_catalogue
 from cja_pipeline.kpis.group_config import load_audiences, load_segments
 from cja_pipeline.kpis.journey_config import journey_config
 from cja_pipeline.kpis.objectives import load_objectives
@@ -27,7 +29,8 @@ from cja_pipeline.validated.streams import FOLDER, load_streams
 from cja_pipeline.validated.suites import load_sets, load_suite, suites
 
 ENDINGS = (".yml", ".yaml", ".csv", ".sql")
-ANY_NAME = {("kpis", ".yml"), ("labels", ".yml")}  # folders whose files are all read
+ANY_NAME = ("kpis/*.yml", "labels/*.yml")  # all of them are read
+CLOSE = 0.9  # so alike are names of which one is a slip of the other
 
 
 def configuration_findings(place: Place) -> Iterator[Finding]:
@@ -54,8 +57,8 @@ def _checks() -> list[Callable[[], object]]:
         lambda: load_config("golden_record.yml", GoldenRecord),
         lambda: load_config("identity_quality.yml", Limits),
         lambda: load_config("person_columns.yml", PersonColumns),
-        reader, journey_config, load_objectives, load_segments, load_audiences, map_config, load_privacy,
-        world_config,
+        reader, journey_config, load_objectives, load_segments, load_audiences, map_config, _foretold,
+        load_privacy, world_config,
     ]  # fmt: skip
 
 
@@ -76,6 +79,12 @@ def _currency() -> None:
         raise ConfigError(f"{config_path('shop.yml')}: currency: {code!r} is no code of ISO 4217")
 
 
+def _foretold() -> None:
+    known = load_catalogue().kpis
+    if unknown := [name for name in map_config().foretold if name not in known]:
+        raise ConfigError(f"{config_path('journey_map.yml')}: foretold: there is no KPI {', '.join(unknown)}")
+
+
 def _unread(folder: Path) -> Iterator[Finding]:
     known = {
         *(path.name for path in SHIPPED.iterdir() if path.suffix in ENDINGS),
@@ -84,9 +93,17 @@ def _unread(folder: Path) -> Iterator[Finding]:
         *(f"suites/{name}.yml" for name in TABLES),
     }
     for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder).as_posix()
-        if path.suffix not in ENDINGS or name in known or (path.parent.name, path.suffix) in ANY_NAME:
+        place = path.relative_to(folder)
+        name, hidden = place.as_posix(), any(part.startswith(".") for part in place.parts)
+        if (
+            hidden
+            or path.suffix not in ENDINGS
+            or name in known
+            or any(fnmatch(name, one) for one in ANY_NAME)
+        ):
             continue
-        meant = get_close_matches(name, sorted(known), 1, cutoff=0.8)
+        meant = [
+            one for one in get_close_matches(name, sorted(known), 1, CLOSE) if not (folder / one).exists()
+        ]
         words = f" Was {meant[0]} meant?" if meant else ""
         yield Finding("configuration", "problem" if meant else "note", f"{path} is read by nothing.{words}")

@@ -13,7 +13,7 @@ from cja_pipeline.doctor.finding import Finding, Place, well
 from cja_pipeline.history import last_complete_day
 from cja_pipeline.sources.landing import exclusive, recover
 from cja_pipeline.sources.manifest import NAME, covers, read_manifest, verify
-from cja_pipeline.sources.registry import load_sources
+from cja_pipeline.sources.registry import MODELS, load_sources
 
 ASIDE = "damaged"
 TOLD = 3
@@ -133,7 +133,8 @@ def _zone(landing: Path) -> Iterator[Finding]:
     except ConfigError:
         return
     others: set[dt.date] = set()
-    for path in landing.glob("*/*/dt=????-??-??"):
+    vendors = [kind for kind, model in MODELS.items() if model.days_of_shop]
+    for path in (path for vendor in vendors for path in landing.glob(f"{vendor}/*/dt=????-??-??")):
         day, manifest = dt.date.fromisoformat(_day_of(path)), read_manifest(path)
         if manifest is not None and not covers(manifest, day, zone):
             others.add(day)
@@ -144,7 +145,7 @@ def _zone(landing: Path) -> Iterator[Finding]:
         "time_zone",
         "problem",
         f"{len(others)} landed days from {min(others)} to {max(others)} were cut in another time zone than "
-        f"{zone}: where they meet the others, hours are missing or there twice. Pull them again.",
+        f"{zone}: where they meet others, hours are missing or there twice. The next run pulls them anew.",
         f"cja run --from {min(others)} --to {max(others)}",
     )
 

@@ -21,11 +21,11 @@ def machine_findings(place: Place) -> Iterator[Finding]:
     yield _disk(place)
     if place.settings.spark_url:
         yield _spark(place.settings.spark_url)
-    findings = list(configuration_findings(place))
-    yield from findings
-    if any(finding.state == "problem" for finding in findings):
-        return
-    sources = load_sources()
+    yield from configuration_findings(place)
+    try:
+        sources = load_sources()
+    except ConfigError:
+        return  # said already
     missing = []
     for source in sources.values():
         try:

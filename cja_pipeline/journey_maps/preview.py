@@ -69,7 +69,7 @@ def _kpis(pen: Pen, top: float, found: list[dict[str, Any]]) -> float:
         return top
     height, width = 84.0, (WIDTH - 2 * EDGE) / len(found)
     pen.card(EDGE, top, WIDTH - EDGE, top + height)
-    colours = {"on": "gain", "near": "warn", "off": "loss"}
+    colours = {"on": "gain", "near": "warn", "doubtful": "warn", "off": "loss"}
     for place, card in enumerate(found):
         x = EDGE + place * width
         if place:

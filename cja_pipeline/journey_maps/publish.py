@@ -134,15 +134,13 @@ def _brought_to_declaration(
     """Bring what is there to today's declaration. Returns the tables that can stay, with what they hold;
     None if every row is to be looked at."""
     dialect, hashes = connection.dialect.name, {name: known[name][1] for name in known}
-    there = {
-        name: {str(column["name"]) for column in columns}
-        for (_, name), columns in sa.inspect(connection).get_multi_columns().items()
-    }
+    found = sa.inspect(connection).get_multi_columns(filter_names=list(targets)).items()
+    there = {name: {str(column["name"]) for column in columns} for (_, name), columns in found}
     changed = {
         name: target
         for name, target in targets.items()
         if hashes.get(name) != definition(connection, target)
-        or there.get(name) != {column.name for column in target.columns}  # somebody changed the table
+        or not there.get(name, set()) >= {column.name for column in target.columns}  # somebody took one away
     }
     gone = known.keys() - targets.keys() - MEANING.keys()
     for name in outdated_views(dialect, hashes, set(targets), changed.keys() | gone):

@@ -74,6 +74,12 @@ class Catalogue:
         left, right = (self.grains(part) for part in self.parts(kpi))
         return [grain for grain in left if grain in right and grain in kpi.grains]
 
+    def is_exact(self, kpi: Kpi) -> bool:
+        """Whether it is counted without any chance: declared so, or made of two that are."""
+        if kpi.kind == "derived":
+            return all(map(self.is_exact, self.parts(kpi)))
+        return kpi.interval == "none"
+
     def tables(self, kpi: Kpi) -> list[str]:
         """Tables behind a KPI."""
         if kpi.kind != "derived":

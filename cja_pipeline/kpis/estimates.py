@@ -152,11 +152,21 @@ def _ratio(kpi: Kpi, sums: dict[str, Floats]) -> dict[str, Any]:
     }
 
 
-def derive(kpi: Kpi, grains: Sequence[str], dimensions: Sequence[str], top: Block, bottom: Block) -> Block:
+def derive(
+    kpi: Kpi,
+    grains: Sequence[str],
+    dimensions: Sequence[str],
+    top: Block,
+    bottom: Block,
+    exact: tuple[bool, bool],
+) -> Block:
     """A derived KPI from the published rows of its two parts, where both have a row.
 
-    n is the smaller n of the parts that vary by chance; a part without interval counts as exact. The parts
-    are taken as independent.
+    n is the smaller n of the parts that vary by chance. The parts are taken as independent. Of nothing, the
+    lower limit is nothing, too; the upper one is unknown unless the numerator knows its own.
+
+    Args:
+        exact: whether numerator and denominator are counted without any chance.
     """
     import numpy as np
 
@@ -166,7 +176,6 @@ def derive(kpi: Kpi, grains: Sequence[str], dimensions: Sequence[str], top: Bloc
     pairs = [(i, places[key]) for i, key in enumerate(_keys(top)) if key in places]
     left, right = take(top, [i for i, _ in pairs]), take(bottom, [j for _, j in pairs])
     a, b = left["value"], right["value"]
-    exact = [part["ci_method"] == None for part in (left, right)]  # noqa: E711 - elementwise
     limits = [
         np.where(np.isnan(part[side]), part["value"], part[side])
         for part in (left, right)
@@ -177,13 +186,12 @@ def derive(kpi: Kpi, grains: Sequence[str], dimensions: Sequence[str], top: Bloc
     with np.errstate(divide="ignore", invalid="ignore"):
         value = np.where(b > 0, a / b, np.nan)
     low, high = stats.mover_ratio(a, limits[0], limits[1], b, limits[2], limits[3])
-    unsure = ~(exact[0] & exact[1]) & (a > 0)
-    low, high = np.where(unsure, low, np.nan), np.where(unsure, high, np.nan)
-    # of nothing at all the upper limit alone is unsure: unknown, unless the part knows its own
-    nothing = ~(exact[0] & exact[1]) & (a == 0) & (b > 0)
+    sampled = not all(exact)
+    low, high = (np.where(sampled & (a > 0), limit, np.nan) for limit in (low, high))
     with np.errstate(divide="ignore", invalid="ignore"):
         most = np.where((limits[1] > 0) & (limits[2] > 0), limits[1] / limits[2], np.nan)
-    low, high = np.where(nothing, 0.0, low), np.where(nothing, most, high)
+    nothing = sampled & (a == 0) & (b > 0)
+    low, high = np.where(nothing, 0.0, low), np.where(nothing, 0.0 if exact[0] else most, high)
     first, second = kpi.scale * low + kpi.offset, kpi.scale * high + kpi.offset
     reason = np.where(left["null_reason"] != None, left["null_reason"], right["null_reason"])  # noqa: E711
     reason[(b == 0) & (reason == None)] = "zero_denominator"  # noqa: E711 - elementwise

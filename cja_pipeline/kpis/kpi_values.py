@@ -231,7 +231,9 @@ class _Build:
     def _numbers(self, kpi: Kpi, grains: Sequence[str], needed: Masks, parts: dict[str, Block]) -> Block:
         if kpi.kind == "derived":
             top, bottom = self.catalogue.parts(kpi)
-            both = derive(kpi, grains, self.catalogue.dimensions(kpi), parts[top.id], parts[bottom.id])
+            exact = self.catalogue.is_exact(top), self.catalogue.is_exact(bottom)
+            split = self.catalogue.dimensions(kpi)
+            both = derive(kpi, grains, split, parts[top.id], parts[bottom.id], exact)
             return self._among(kpi, both, needed)
         counted = {grain: self.counted[kpi.id, grain] for grain in grains if (kpi.id, grain) in self.counted}
         return concat(one.numbers(needed[kpi.id, grain]) for grain, one in counted.items())

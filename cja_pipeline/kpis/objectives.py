@@ -94,6 +94,7 @@ def apply_objectives(values: Block, objectives: list[Objective], catalogue: Cata
 
     rows = len(values["kpi_id"])
     target, tolerance, better = np.full(rows, np.nan), np.full(rows, np.nan), np.ones(rows)
+    exact = np.zeros(rows, dtype=bool)
     days = (values["period_end"] - values["period_start"]).astype(float) + 1
     for item in sorted(objectives, key=lambda objective: objective.effective_from):
         kpi = catalogue[item.kpi]
@@ -113,14 +114,17 @@ def apply_objectives(values: Block, objectives: list[Objective], catalogue: Cata
         target[chosen] = item.target * scale[chosen]
         tolerance[chosen] = item.tolerance
         better[chosen] = 1.0 if kpi.better == "up" else -1.0
-    return {"target": target, "status": _status(values, target, tolerance, better)}
+        exact[chosen] = catalogue.is_exact(kpi)
+    return {"target": target, "status": _status(values, target, tolerance, better, exact)}
 
 
-def _status(values: Block, target: Floats, tolerance: Floats, better: Floats) -> NDArray[np.object_]:
+def _status(
+    values: Block, target: Floats, tolerance: Floats, better: Floats, exact: NDArray[np.bool_]
+) -> NDArray[np.object_]:
     """ahead if the whole interval is on the good side of the target, behind if all of it is on the other."""
     import numpy as np
 
-    value, exact = values["value"], values["ci_method"] == None  # noqa: E711 - elementwise
+    value = values["value"]
     low = np.where(exact, value - tolerance * np.abs(target), values["ci_low"])
     high = np.where(exact, value + tolerance * np.abs(target), values["ci_high"])
     worst, best = np.where(better > 0, low, -high), np.where(better > 0, high, -low)

@@ -51,23 +51,35 @@ class Pull(Generic[Config]):
         """The window plus the trailing days that the vendor may still have changed.
 
         They are counted from the first day that is not landed, where nights before the window failed: what
-        those nights would have fetched again is fetched now. So is what was landed while the shop had
-        another time zone, its days begin at other times. Days before the first landed one are left alone,
-        there is nothing to restate, and so are gaps older than `CATCH_UP_DAYS`.
+        those nights would have fetched again is fetched now. Days before the first landed one are left
+        alone, there is nothing to restate, and so are gaps older than `CATCH_UP_DAYS`. After a change of the
+        shop's time zone everything that was landed under another one is fetched again, however old: where
+        days of two zones meet, hours would be missing or there twice.
         """
         folders = self.stream_folder(stream).glob("dt=????-??-??")
         landed = {dt.date.fromisoformat(path.name.removeprefix("dt=")) for path in folders}
         if not landed:
             return self.window
         start = max(min(landed), self.window.start - dt.timedelta(days=CATCH_UP_DAYS))
-        while start < self.window.start and start in landed and self._begins_as_landed(stream, start):
+        while start < self.window.start and start in landed:
             start += dt.timedelta(days=1)
         start = max(min(landed), start - dt.timedelta(days=self.source.restate_days))
-        return Window(min(start, self.window.start), self.window.end)
+        return Window(min([start, self.window.start, *self._of_other_zones(stream, landed)]), self.window.end)
 
-    def _begins_as_landed(self, stream: str, day: dt.date) -> bool:
+    def _of_other_zones(self, stream: str, landed: set[dt.date]) -> list[dt.date]:
+        """Landed days that are not those of the shop's time zone of today.
+
+        The ends of what is landed tell whether there are any: what was cut off while it fetched everything
+        again has come as far as some day between them.
+        """
+        ends = {min(landed), max(landed)}
+        if not self.source.days_of_shop or not any(self._is_of_other_zone(stream, day) for day in ends):
+            return []
+        return [day for day in landed if self._is_of_other_zone(stream, day)]
+
+    def _is_of_other_zone(self, stream: str, day: dt.date) -> bool:
         manifest = read_manifest(self._final(stream, day))
-        return manifest is None or covers(manifest, day, self.zone)
+        return manifest is not None and not covers(manifest, day, self.zone)
 
     def _final(self, stream: str, day: dt.date) -> Path:
         return self.stream_folder(stream) / f"dt={day}"

@@ -26,6 +26,7 @@ __all__ = ["Folder", "Outcome", "exclusive", "newest_as_of", "recover", "sync_fo
 
 SHRINK_FLOOR_ROWS = 100
 SHRINK_SHARE = 0.98
+OTHER_HOURS_SHARE = 0.25
 REJECTED = "rejected"
 TEMPORARY, RETIRED, HELD = ".new-", ".old-", "held back: "
 
@@ -110,9 +111,9 @@ class Folder:
         if self.suppression:
             manifest.erasures = self.suppression.mark
         earlier = read_manifest(self.final)
-        # the same day of another time zone has other hours
-        same = earlier is not None and earlier.window == manifest.window
-        if earlier is not None and same and not allow_shrink and _shrinks(earlier.rows, manifest.rows):
+        # the same day of another time zone has other hours, which may be quieter ones
+        share = SHRINK_SHARE if earlier is None or earlier.window == manifest.window else OTHER_HOURS_SHARE
+        if earlier is not None and not allow_shrink and _shrinks(earlier.rows, manifest.rows, share):
             note = f"{HELD}{manifest.rows} rows were offered at {manifest.as_of}, {earlier.rows} are landed"
             earlier.errors = [e for e in earlier.errors if not e.startswith(HELD)] + [note]
             replace_manifest(self.final, earlier)
@@ -136,8 +137,8 @@ def private_folder(path: Path) -> None:
         path.mkdir(mode=0o700, exist_ok=True)
 
 
-def _shrinks(before: int, now: int) -> bool:
-    return before >= SHRINK_FLOOR_ROWS and now < SHRINK_SHARE * before
+def _shrinks(before: int, now: int, share: float) -> bool:
+    return before >= SHRINK_FLOOR_ROWS and now < share * before
 
 
 def _swap(new: Path, final: Path) -> None:

@@ -29,6 +29,7 @@ class SourceConfig(StrictModel):
 
     may_be_folder: ClassVar[bool] = False
     hosts: ClassVar[tuple[str, ...]] = ()
+    days_of_shop: ClassVar[bool] = True  # landed days begin and end in the shop's time zone
     name: str = Field("", description="Set from the entry's key.")
     kind: Literal["ga4", "hubspot", "klaviyo", "meta"]
     allowed_hosts: list[str] = Field(default_factory=list)
@@ -120,6 +121,7 @@ class SourceConfig(StrictModel):
 class Ga4Source(SourceConfig):
     """Google Analytics 4: files of the BigQuery export, in Cloud Storage or in a folder (``file:///...``)."""
 
+    days_of_shop: ClassVar[bool] = False  # they are those of the property
     may_be_folder: ClassVar[bool] = True
     hosts: ClassVar[tuple[str, ...]] = ("storage.googleapis.com",)
     kind: Literal["ga4"]
@@ -188,7 +190,7 @@ def _entries(name: str) -> dict[str, Any]:
     """The raw entries, only to learn each one's kind; what is wrong with the file is said by load_config."""
     try:
         data = yaml.safe_load(config_path(name).read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError):
+    except (OSError, UnicodeError, yaml.YAMLError):
         return {}
     return {str(key): entry for key, entry in data.items()} if isinstance(data, dict) else {}
 

@@ -96,7 +96,8 @@ def coverage(
         for kpi in catalogue.in_order():
             if kpi.kind == "derived" and all(part.id in blocks for part in catalogue.parts(kpi)):
                 top, bottom = (blocks[part.id] for part in catalogue.parts(kpi))
-                blocks[kpi.id] = derive(kpi, ["rolling_28d"], [], top, bottom)
+                first, second = map(catalogue.is_exact, catalogue.parts(kpi))
+                blocks[kpi.id] = derive(kpi, ["rolling_28d"], [], top, bottom, (first, second))
         for kpi in catalogue:
             if kpi.id in blocks:
                 found += _judged(kpi, blocks[kpi.id], dimension, value)

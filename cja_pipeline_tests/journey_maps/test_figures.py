@@ -19,6 +19,14 @@ from cja_pipeline.kpis.proportions import wilson
 from cja_pipeline.warehouse import Warehouse
 from cja_pipeline_tests.journey_maps.small_shop import LAST, SmallShop, insert
 
+# by what is better, and whether it is counted without any chance
+KPIS = {
+    ("up", False): "conversion_rate",
+    ("down", False): "bounce_rate",
+    ("up", True): "engagement_rate_social_by_reach",
+    ("down", True): "cost_per_click",
+}
+
 
 @pytest.fixture
 def wh() -> Iterator[Warehouse]:
@@ -33,7 +41,7 @@ def judged_row(
     """A row of KPI values with the status that its objective gives it."""
     day = np.datetime64(LAST, "D")
     block: dict[str, Any] = {
-        "kpi_id": np.array(["bounce_rate" if better == "down" else "conversion_rate"]),
+        "kpi_id": np.array([KPIS[better, low is None]]),
         "dimension": np.array(["all"]),
         "dimension_value": np.array(["all"]),
         "grain": np.array(["rolling_28d"]),
@@ -111,6 +119,9 @@ def test_what_a_refuted_model_foretells_has_no_verdict(
         (0.030, 0.027, 0.033, 0.025, [0.022, 0.028], "good"),
         (0.025, 0.022, 0.028, 0.030, [0.027, 0.033], "bad"),
         (12.0, None, None, 11.0, [None, None], "good"),
+        # of nothing the upper limit is unknown
+        (0.0, 0.0, None, 10.0, [2.0, 30.0], "flat"),
+        (10.0, 2.0, 30.0, 0.0, [0.0, None], "flat"),
     ],
 )
 def test_a_change_is_coloured_only_beyond_the_chance_of_both_figures(

@@ -11,7 +11,7 @@ import pytest
 
 from cja_pipeline.config import SHIPPED
 from cja_pipeline.kpis.catalogue import load_catalogue
-from cja_pipeline.kpis.estimates import estimate
+from cja_pipeline.kpis.estimates import derive, estimate
 from cja_pipeline.kpis.journey_params import ensure_journeys
 from cja_pipeline.kpis.kpi_sources import load_sources
 from cja_pipeline.kpis.kpi_values import build_kpi_values
@@ -160,6 +160,36 @@ def test_where_nothing_happened_the_upper_limit_is_unknown() -> None:
     assert np.isnan(found["ci_high"][0])
     assert found["ci_high"][1] > 9
     assert found["ci_method"].tolist() == ["gamma", "gamma"]
+
+
+@pytest.mark.parametrize(
+    ("exact", "method", "limits", "expected"),
+    [
+        # a counted nothing is nothing whatever it is divided by
+        ((True, False), None, (np.nan, np.nan), (0, 0)),
+        # of a sampled one nobody knows how much it might have been, unless it knows itself
+        ((False, True), None, (np.nan, np.nan), (0, np.nan)),
+        ((False, False), "poisson", (0, 3.7), (0, 3.7 / 4)),
+        ((True, True), None, (np.nan, np.nan), (np.nan, np.nan)),
+    ],
+)
+def test_a_ratio_of_nothing(
+    exact: tuple[bool, bool], method: str | None, limits: tuple[float, float], expected: tuple[float, float]
+) -> None:
+    def part(value: float, low: float, high: float, method: str | None) -> dict:
+        keys = {"grain": "day", "period_start": np.datetime64("2026-01-01"), "dimension": "all"}
+        keys |= {"dimension_value": "all", "period_end": np.datetime64("2026-01-01")}
+        numbers = {"value": value, "ci_low": low, "ci_high": high, "n": 90.0, "missing": 0.0}
+        found = {name: np.array([one]) for name, one in (keys | numbers).items()}
+        return found | {
+            name: np.array([one], object) for name, one in (("ci_method", method), ("null_reason", None))
+        }
+
+    bottom = (4.0, np.nan, np.nan, None) if exact[1] else (5.0, 4.0, 6.0, "poisson")
+    kpi = load_catalogue()["customer_acquisition_cost"]
+    found = derive(kpi, ["day"], [], part(0.0, *limits, method), part(*bottom), exact)
+    assert found["value"].tolist() == [0]
+    assert [found["ci_low"][0], found["ci_high"][0]] == pytest.approx(list(expected), nan_ok=True)
 
 
 def test_an_order_before_which_nothing_was_seen_has_no_journey(warehouse: Warehouse) -> None:

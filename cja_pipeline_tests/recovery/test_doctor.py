@@ -19,6 +19,7 @@ from click.testing import CliRunner, Result
 
 from cja_pipeline.cli import main
 from cja_pipeline.config import SHIPPED, shop
+from cja_pipeline.customers import config as customers
 from cja_pipeline.doctor import Finding, examine, heal
 from cja_pipeline.history import last_complete_day
 from cja_pipeline.night_lock import NightRunningError, night_lock
@@ -135,9 +136,15 @@ def test_days_that_no_night_has_brought_in_are_noted(small: Settings) -> None:
 
 
 def test_days_of_another_time_zone_are_named(small: Settings, config: Path) -> None:
+    for day in DAYS:
+        v.land_lines(small.landing_dir, "klaviyo/events", [], day=day)
     (config / "shop.yml").write_text("name: Shop\ntime_zone: America/New_York\ncurrency: EUR\n")
+    shop.cache_clear()
     found = problem(get_settings(), "time_zone")
     assert found.command == f"cja run --from {DAYS[0]} --to {DAYS[-1]}"
+    # the days of the web export are those of its property
+    shutil.rmtree(small.landing_dir / "klaviyo")
+    assert named(examine(get_settings()), "time_zone").state == "ok"
 
 
 @pytest.mark.parametrize("world", ["gone", "damaged", "another"])
@@ -270,15 +277,26 @@ def test_a_wrong_setting_is_named(small: Settings, config: Path) -> None:
         ("shop.yml", "name: S\ntime_zone: UTC\ncurrency: Euro", "shop.yml, line 3: currency"),
         ("pages.yml", "pages: 3", "pages.yml"),
         ("objectivs.yml", "objectives: []", "is read by nothing. Was objectives.yml meant?"),
+        ("ga4_source_categories.csv", "name,kind\ngoogle,search\n", "expected UTF-8 with the columns source"),
+        ("old/kpis/x.yml", "", None),
+        ("stores.yml", "", None),
+        (".objectives.yml", "", None),
     ],
 )
 def test_a_configuration_file_that_a_night_would_stumble_over_is_named(
-    small: Settings, config: Path, file: str, text: str, words: str
+    small: Settings, config: Path, file: str, text: str, words: str | None
 ) -> None:
-    (config / file).parent.mkdir(exist_ok=True)
+    """None: a file of somebody's own is no problem."""
+    (config / file).parent.mkdir(exist_ok=True, parents=True)
     (config / file).write_text(text)
-    found = [one for one in examine(get_settings()) if one.name == "configuration"]
-    assert any(words in one.words and one.state == "problem" for one in found), found
+    real_account(config)
+    customers.source_categories.cache_clear()
+    findings = examine(get_settings())
+    found = [one for one in findings if one.name == "configuration" and one.state == "problem"]
+    assert [words in one.words for one in found] == ([] if words is None else [True]), found
+    # what is wrong with one file hides nothing of the others
+    assert named(findings, "tokens").state == "problem"
+    customers.source_categories.cache_clear()
 
 
 @pytest.mark.parametrize(

@@ -130,17 +130,26 @@ def test_trailing_days_are_landed_again_and_the_rest_left_alone(tmp_path: Path) 
     assert contents(tmp_path) == before
 
 
-def test_days_of_another_time_zone_are_landed_again(tmp_path: Path) -> None:
-    hours = [dt.datetime(2026, 3, 1, tzinfo=dt.UTC) + dt.timedelta(hours=hour) for hour in range(10 * 24)]
+@pytest.mark.parametrize(("zone", "first_hour"), [("America/New_York", 5), ("Asia/Tokyo", -9)])
+def test_days_of_another_time_zone_are_landed_again(tmp_path: Path, zone: str, first_hour: int) -> None:
+    """Sixty days of an event an hour: more than are caught up with after an outage."""
+    begin = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    hours = [begin + dt.timedelta(hours=hour) for hour in range(-24, 62 * 24)]
     account = Account([event(number, hour.isoformat()) for number, hour in enumerate(hours)])
-    run(account, tmp_path, Window(dt.date(2026, 3, 1), dt.date(2026, 3, 8)))
+    run(account, tmp_path, Window(dt.date(2026, 1, 1), dt.date(2026, 3, 1)))
     for _ in range(2):
-        run(account, tmp_path, Window(dt.date(2026, 3, 9), dt.date(2026, 3, 9)), zone="America/New_York")
-        landed = [
-            item["id"] for folder in sorted(tmp_path.glob("klaviyo/events/dt=*")) for item in lines(folder)
-        ]
-        # from midnight of the first in New York, five hours after that in UTC
-        assert landed == [f"e{number}" for number in range(5, 9 * 24 + 5 - 1)]
+        run(account, tmp_path, Window(dt.date(2026, 3, 2), dt.date(2026, 3, 2)), zone=zone)
+        folders = sorted(tmp_path.glob("klaviyo/events/dt=*"))
+        landed = [item["id"] for folder in folders for item in lines(folder)]
+        assert landed == [f"e{24 + first_hour + number}" for number in range(61 * 24)]
+
+
+def test_an_emptied_account_takes_nothing_away_after_a_change_of_zone(tmp_path: Path) -> None:
+    account = Account([event(n, f"2026-03-09T12:{n % 60:02}:00.{n:03}+00:00") for n in range(150)])
+    run(account, tmp_path, Window(dt.date(2026, 3, 9), dt.date(2026, 3, 9)))
+    with pytest.raises(ShrunkError, match="150 are landed"):
+        run(Account([]), tmp_path, zone="America/New_York")
+    assert len(lines(tmp_path / "klaviyo/events/dt=2026-03-09")) == 150
 
 
 def test_a_quiet_day_is_landed_as_such(tmp_path: Path) -> None:

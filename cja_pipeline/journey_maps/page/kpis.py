@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import hypot
+from math import hypot, inf
 from typing import Any
 
 from cja_pipeline.journey_maps.formats import NOTHING, usable
@@ -81,8 +81,9 @@ def change_class(row: Row, parts: dict[str, Any]) -> str:
         return "flat"
     before = parts.get("before")
     low, high = before if isinstance(before, list) and len(before) == 2 else (None, None)
-    down = hypot(_reach(row.value, row.low), _reach(row.previous, high))
-    up = hypot(_reach(row.value, row.high), _reach(row.previous, low))
+    below, above = _reach(row.value, row.low, row.high)
+    below_before, above_before = _reach(row.previous, low, high)
+    down, up = hypot(below, above_before), hypot(above, below_before)
     if -up <= row.value - row.previous <= down:
         return "flat"
     better = parts.get("better", "up")
@@ -91,8 +92,11 @@ def change_class(row: Row, parts: dict[str, Any]) -> str:
     return "good" if (row.value > row.previous) == (better == "up") else "bad"
 
 
-def _reach(value: float, limit: float | None) -> float:
-    return 0.0 if limit is None else value - limit
+def _reach(value: float, low: float | None, high: float | None) -> tuple[float, float]:
+    """How far the limits are below and above; what is counted has none, one that is unknown is anywhere."""
+    if low is None and high is None:
+        return 0.0, 0.0
+    return inf if low is None else value - low, inf if high is None else high - value
 
 
 def interval(row: Row, words: Labels) -> str:

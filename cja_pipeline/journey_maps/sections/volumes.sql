@@ -56,12 +56,12 @@ visited as (
     group by segment, place
 )
 select
-    v.segment,
-    v.place,
+    coalesce(v.segment, e.segment) as segment,
+    coalesce(v.place, e.place) as place,
     coalesce(e.customers, 0) as customers,
     coalesce(e.still_here, 0) as still_here,
-    v.stopped
+    coalesce(v.stopped, 0) as stopped
 from visited v
-left join ends e on e.segment = v.segment and e.place = v.place
-where v.place is not null
-order by v.segment, v.place
+full join ends e on e.segment = v.segment and e.place = v.place
+where coalesce(v.place, e.place) is not null
+order by 1, 2
