@@ -112,6 +112,8 @@ def run(start: dt.datetime | None, end: dt.datetime | None) -> None:
     _stop_on_signals()
     first = start.date() if start else today() - dt.timedelta(days=1)
     last = end.date() if end else first
+    if last < first:
+        _fail(ValueError(f"--from {first} lies after --to {last}: swap them."))
     if not first_day() <= first <= last < today():
         _fail(
             ValueError(

@@ -58,6 +58,11 @@ def test_another_world_is_not_overwritten(home: Path, small_world: Path) -> None
     assert "CJA_HOME" in answer.output
 
 
+def test_a_range_that_ends_before_it_begins_is_refused(home: Path) -> None:
+    answer = CliRunner().invoke(main, ["run", "--from", "2026-03-07", "--to", "2026-03-01"])
+    assert (answer.exit_code, "swap them" in answer.output) == (1, True)
+
+
 def test_days_outside_of_history_are_refused(home: Path) -> None:
     answer = cja("run", "--from", "2001-01-01")
     assert answer.exit_code == 1
