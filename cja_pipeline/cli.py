@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
@@ -41,7 +42,6 @@ class _Plain(click.Group):
             return super().invoke(ctx)
         except (ConfigError, SettingsError) as error:
             _fail(error)
-            return None
 
 
 @click.group(cls=_Plain, context_settings={"help_option_names": ["-h", "--help"]})
@@ -64,7 +64,7 @@ def _stop_on_signals() -> None:
         signal.signal(number, signal.default_int_handler)
 
 
-def _fail(error: Exception) -> None:
+def _fail(error: Exception) -> NoReturn:
     """Say what is wrong in one red paragraph and leave with status 1, without a stack trace."""
     click.secho(str(error), fg="red", err=True)
     sys.exit(1)

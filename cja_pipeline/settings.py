@@ -17,9 +17,7 @@ from pathlib import Path
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-MEMORY = re.compile(
-    r"\d+(\.\d+)?\s*(%|b(ytes?)?|[kmgt](i?b)?|(kilo|mega|giga|tera|kibi|mebi|gibi|tebi)bytes?)", re.IGNORECASE
-)
+MEMORY = re.compile(r"\d+(\.\d+)?\s*(%|b(ytes?)?|[kmgt](i?b)?|(kilo|mega|giga|tera)bytes?)", re.IGNORECASE)
 PRIVATE = 0o077  # umask: folders 0700, files 0600
 ENV_FILE = "CJA_ENV_FILE"  # another file than `.env`; empty: none
 

@@ -6,7 +6,8 @@ shows it, publishing makes its DDL from it, and the data dictionary is printed f
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 
@@ -159,3 +160,12 @@ class _Tables(dict[str, Table]):
 
 
 TABLES = _Tables()
+
+
+def files_digest(paths: Iterable[Path]) -> str:
+    """SHA-256 of the names and contents of files, in whatever order they are given: did code or settings that
+    something was made by change?"""
+    digest = hashlib.sha256()
+    for path in sorted(paths):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()

@@ -16,6 +16,8 @@ from cja_pipeline.config import ConfigError, Shop, load_config, load_config_dir
 from cja_pipeline.journey_maps.serving import open_engine
 from cja_pipeline.settings import SettingsError, get_settings, own_home
 
+LIMIT = "SELECT current_setting('memory_limit')"
+
 
 @pytest.fixture
 def override(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -140,13 +142,40 @@ def test_a_wrong_setting_is_said_in_a_sentence(
         assert answer.exception is None or isinstance(answer.exception, SystemExit)
 
 
-@pytest.mark.parametrize("given", ["1500MB", "2 GB", "1.5GiB", "4g", "80%"])
+@pytest.mark.parametrize(
+    ("given", "limit"),
+    [
+        ("1500MB", "1.3 GiB"),
+        ("2 GB", "1.8 GiB"),
+        ("1.5GiB", "1.5 GiB"),
+        ("4g", "3.7 GiB"),
+        ("3000000000 bytes", "2.7 GiB"),
+        (" 4 gigabytes", "3.7 GiB"),
+    ],
+)
 def test_every_memory_limit_that_is_taken_is_one_to_duckdb(
-    home: Path, monkeypatch: pytest.MonkeyPatch, given: str
+    home: Path, monkeypatch: pytest.MonkeyPatch, given: str, limit: str
 ) -> None:
     monkeypatch.setenv("CJA_MEMORY_LIMIT", given)
     get_settings.cache_clear()
-    duckdb.connect(config={"memory_limit": get_settings().memory_limit}).close()
+    assert limit_in_force() == limit
+
+
+def test_a_memory_limit_may_be_a_share_of_the_machine(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    for given in ("20%", "80%"):
+        monkeypatch.setenv("CJA_MEMORY_LIMIT", given)
+        get_settings.cache_clear()
+        found.append(limit_in_force())
+    with duckdb.connect() as connection:  # without a limit, DuckDB takes four fifths
+        usual = connection.sql(LIMIT).fetchall()
+    assert usual == [(found[1],)]
+    assert found[0] != found[1]
+
+
+def limit_in_force() -> str:
+    with duckdb.connect(config={"memory_limit": get_settings().memory_limit}) as connection:
+        return str(connection.sql(LIMIT).fetchall()[0][0])
 
 
 @pytest.mark.parametrize("url", ["no url", "nosuchdb://host/db"])

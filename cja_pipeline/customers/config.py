@@ -279,13 +279,15 @@ def source_categories() -> dict[str, str]:
     path = config_path("ga4_source_categories.csv")
     try:
         with path.open(newline="", encoding="utf-8") as handle:
+            rows = csv.DictReader(handle)
+            if not {"source", "source_category"} <= set(rows.fieldnames or ()):
+                raise ConfigError(f"{path}, line 1: expected the columns source and source_category")
             return {
                 row["source"].lower(): row["source_category"].removeprefix("SOURCE_CATEGORY_").lower()
-                for row in csv.DictReader(handle)
+                for row in rows
             }
-    except (OSError, UnicodeError, KeyError, AttributeError, csv.Error) as error:
-        expected = "expected UTF-8 with the columns source and source_category"
-        raise ConfigError(f"{path}: {expected} ({type(error).__name__})") from error
+    except (OSError, UnicodeError, AttributeError, csv.Error) as error:  # AttributeError: a row is too short
+        raise ConfigError(f"{path}: not a CSV file in UTF-8 ({type(error).__name__})") from error
 
 
 def config_tables(wh: Warehouse, as_of: dt.datetime | None = None) -> None:

@@ -16,7 +16,6 @@ from cja_pipeline.customers.sentiment import reader
 from cja_pipeline.doctor.finding import Finding, Place, well
 from cja_pipeline.journey_maps.labels import load_labels
 from cja_pipeline.journey_maps.sections.settings import map_config
-from cja_pipeline.kpis.catalogue import load_catalogue
 from cja_pipeline.kpis.group_config import load_audiences, load_segments
 from cja_pipeline.kpis.journey_config import journey_config
 from cja_pipeline.kpis.objectives import load_objectives
@@ -57,7 +56,7 @@ def _checks() -> list[Callable[[], object]]:
         lambda: load_config("golden_record.yml", GoldenRecord),
         lambda: load_config("identity_quality.yml", Limits),
         lambda: load_config("person_columns.yml", PersonColumns),
-        reader, journey_config, load_objectives, load_segments, load_audiences, map_config, _foretold,
+        reader, journey_config, load_objectives, load_segments, load_audiences, map_config,
         load_privacy, world_config,
     ]  # fmt: skip
 
@@ -77,12 +76,6 @@ def _currency() -> None:
         return  # said already
     if code not in known:
         raise ConfigError(f"{config_path('shop.yml')}: currency: {code!r} is no code of ISO 4217")
-
-
-def _foretold() -> None:
-    known = load_catalogue().kpis
-    if unknown := [name for name in map_config().foretold if name not in known]:
-        raise ConfigError(f"{config_path('journey_map.yml')}: foretold: there is no KPI {', '.join(unknown)}")
 
 
 def _unread(folder: Path) -> Iterator[Finding]:

@@ -13,7 +13,7 @@ from cja_pipeline.config import shop
 from cja_pipeline.journey_maps.atomic import write_atomically
 from cja_pipeline.journey_maps.lineage import Lineage, Origin, kpi_origin, load_lineage
 from cja_pipeline.settings import get_settings
-from cja_pipeline.tables import PACKAGE, TABLES, Table
+from cja_pipeline.tables import PACKAGE, TABLES, Table, files_digest
 from cja_pipeline.validated.streams import load_streams
 from cja_pipeline.warehouse import Warehouse
 
@@ -105,14 +105,12 @@ def write_dictionary(reports_dir: Path, language: str | None = None) -> Path:
 
 def fingerprint(language: str = "") -> str:
     """A hash of everything the dictionary is made from: models, declarations, configuration, templates."""
-    digest = hashlib.sha256(f"{__version__} {language} {shop().name}".encode())
     paths = [path for pattern in _INPUTS for path in PACKAGE.glob(pattern)]
     override = get_settings().config
     if override is not None:
         paths += [*override.rglob("*.yml")]
-    for path in sorted(paths):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()[:24]
+    made_of = f"{__version__} {language} {shop().name} {files_digest(paths)}"
+    return hashlib.sha256(made_of.encode()).hexdigest()[:24]
 
 
 @lru_cache(maxsize=1)

@@ -80,6 +80,10 @@ class Catalogue:
             return all(map(self.is_exact, self.parts(kpi)))
         return kpi.interval == "none"
 
+    def is_foretold(self, kpi: Kpi) -> bool:
+        """Whether it is what the value model expects, or made of that."""
+        return kpi.foretold or (kpi.kind == "derived" and any(map(self.is_foretold, self.parts(kpi))))
+
     def tables(self, kpi: Kpi) -> list[str]:
         """Tables behind a KPI."""
         if kpi.kind != "derived":
@@ -88,7 +92,7 @@ class Catalogue:
 
     def definition_hash(self, kpi: Kpi) -> str:
         """Changes whenever the definition behind a published number changes, and only then."""
-        wording = {"label", "description", "owner", "better", "format", "version", "stage"}
+        wording = {"label", "description", "owner", "better", "format", "version", "stage", "foretold"}
         parts: list[Any] = [COMPILER_VERSION, kpi.model_dump(mode="json", exclude=wording)]
         if kpi.kind == "derived":
             parts += [self.definition_hash(part) for part in self.parts(kpi)]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from cja_pipeline import __version__, keyed
 from cja_pipeline.kpis.counted import fingerprint
-from cja_pipeline.tables import PACKAGE, TABLES
+from cja_pipeline.tables import PACKAGE, TABLES, files_digest
 from cja_pipeline.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def renew(
 
 def _rules() -> str:
     """What all rows depend on besides their digests: how numbers are made of sums, and the columns."""
-    code = [path.read_text(encoding="utf-8") for path in sorted((PACKAGE / "kpis").glob("*.py"))]
+    code = files_digest((PACKAGE / "kpis").glob("*.py"))
     columns = [(name, column.type) for name, column in TABLES[VALUES].columns.items()]
     return f"{fingerprint([__version__, columns, code]):016x}"
 

@@ -50,8 +50,8 @@ class Kpi(StrictModel):
     Expressions are SQL over the columns of the source. ``:window`` stands for `window_days`, ``:age`` for the
     days between a row's day and the last day. With `dated: window_end` a row belongs to the day on which its
     window closes, so that every value is mature; `maturity_days` leaves out rows that are younger.
-    `model_low` and `model_high` carry the uncertainty of a modelled `numerator`. `complement` takes one minus
-    the rate.
+    `model_low` and `model_high` carry the uncertainty of a modelled `numerator`; what the value model says of
+    the future is `foretold`. `complement` takes one minus the rate.
     """
 
     id: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
@@ -68,6 +68,7 @@ class Kpi(StrictModel):
     duration: str | None = None
     model_low: str | None = None
     model_high: str | None = None
+    foretold: bool = False
     at: float | None = None
     scale: float = 1.0
     offset: float = 0.0

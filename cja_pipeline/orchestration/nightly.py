@@ -20,7 +20,6 @@ from cja_pipeline.orchestration.run_history import (
 )
 
 progress = logging.getLogger("cja_pipeline.progress")
-STOPPED = "Stopped. What is committed is whole; the same command goes on from there."
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
 
@@ -49,6 +48,9 @@ def run_nights(start: dt.date, end: dt.date, *, reason: str = "terminal", job: s
                 run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
                 raise_on_error=False,
             )
+            failed = result.filter_events(lambda event: event.is_step_failure)
+            if any(_was_stopped(event.step_failure_data.error) for event in failed):
+                raise KeyboardInterrupt
     except RunHistoryError as error:
         progress.error(error.message)
         return False
@@ -57,10 +59,6 @@ def run_nights(start: dt.date, end: dt.date, *, reason: str = "terminal", job: s
             raise
         progress.error(away(refused))
         return False
-    failed = result.filter_events(lambda event: event.is_step_failure)
-    if any(_was_stopped(event.step_failure_data.error) for event in failed):
-        progress.error(STOPPED)
-        raise KeyboardInterrupt
     for event in failed:
         progress.error("%s failed: %s", event.step_key, _cause(event.step_failure_data.error, "unknown"))
     if not (failed or result.success):  # it did not come as far as a step
@@ -95,5 +93,5 @@ def _cancelled_if_stopped(instance: dg.DagsterInstance, run_id: str) -> Iterator
         run = instance.get_run_by_id(run_id)
         if run is not None and not run.is_finished:
             instance.report_run_canceled(run, "Stopped by Ctrl-C or SIGTERM.")
-        progress.error(STOPPED)
+        progress.error("Stopped. What is committed is whole; the same command goes on from there.")
         raise KeyboardInterrupt from None

@@ -20,6 +20,7 @@ from click.testing import CliRunner, Result
 from cja_pipeline.cli import main
 from cja_pipeline.config import SHIPPED, shop
 from cja_pipeline.customers import config as customers
+from cja_pipeline.customers.sentiment import reader
 from cja_pipeline.doctor import Finding, examine, heal
 from cja_pipeline.history import last_complete_day
 from cja_pipeline.night_lock import NightRunningError, night_lock
@@ -277,7 +278,7 @@ def test_a_wrong_setting_is_named(small: Settings, config: Path) -> None:
         ("shop.yml", "name: S\ntime_zone: UTC\ncurrency: Euro", "shop.yml, line 3: currency"),
         ("pages.yml", "pages: 3", "pages.yml"),
         ("objectivs.yml", "objectives: []", "is read by nothing. Was objectives.yml meant?"),
-        ("ga4_source_categories.csv", "name,kind\ngoogle,search\n", "expected UTF-8 with the columns source"),
+        ("ga4_source_categories.csv", "name,kind\ngoogle,search\n", "expected the columns source and"),
         ("old/kpis/x.yml", "", None),
         ("stores.yml", "", None),
         (".objectives.yml", "", None),
@@ -296,6 +297,29 @@ def test_a_configuration_file_that_a_night_would_stumble_over_is_named(
     assert [words in one.words for one in found] == ([] if words is None else [True]), found
     # what is wrong with one file hides nothing of the others
     assert named(findings, "tokens").state == "problem"
+    customers.source_categories.cache_clear()
+
+
+SHIPPED_FILES = sorted(path for path in SHIPPED.rglob("*") if path.suffix in (".yml", ".csv"))
+
+
+@pytest.mark.parametrize("path", SHIPPED_FILES, ids=lambda path: path.name)
+def test_no_file_of_the_configuration_is_overlooked(small: Settings, config: Path, path: Path) -> None:
+    """Each shipped file in turn, with a content that none can have."""
+    spoilt = config / path.relative_to(SHIPPED)
+    spoilt.parent.mkdir(exist_ok=True)
+    spoilt.write_text("no_such_key: 1\n")
+    forget()
+    try:
+        assert str(spoilt) in problem(get_settings(), "configuration").words
+    finally:
+        forget()
+
+
+def forget() -> None:
+    """What is read once per process."""
+    for known in (customers.channels, customers.touchpoints, customers.stages, customers.identity, reader):
+        known.cache_clear()
     customers.source_categories.cache_clear()
 
 

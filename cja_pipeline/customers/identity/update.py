@@ -22,6 +22,7 @@ from cja_pipeline.customers.identity.scored.model import Model
 from cja_pipeline.customers.identity.scored.train import first_names, train
 from cja_pipeline.customers.identity.unlink import Decision, apply
 from cja_pipeline.customers.identity.values import judge
+from cja_pipeline.tables import files_digest
 from cja_pipeline.warehouse import Warehouse
 
 STATE = ("identity_records", "identity_keys", "identity_values", "identity_pairs", "identity_clusters")
@@ -103,9 +104,8 @@ def _forget_if_outdated(wh: Warehouse, rules: Identity, keyring: Keyring, model:
 def _code() -> str:
     """What reads and compares records besides rules and model: these modules, and the libraries they ask."""
     here = Path(__file__).parent
-    texts = [path.read_bytes() for pattern in CODE for path in sorted(here.glob(pattern))]
-    versions = f"{__version__} {version('phonenumbers')} {version('splink')}".encode()
-    return hashlib.sha256(b"".join([versions, *texts])).hexdigest()[:16]
+    code = files_digest(path for pattern in CODE for path in here.glob(pattern))
+    return f"{__version__} {version('phonenumbers')} {version('splink')} {code}"
 
 
 def learn(wh: Warehouse, select: str, rules: Identity, keyring: Keyring) -> Model:

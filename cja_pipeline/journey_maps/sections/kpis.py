@@ -9,6 +9,7 @@ from cja_pipeline.journey_maps.rows import Rows
 from cja_pipeline.journey_maps.sections.context import Context, day, number, text, whole
 from cja_pipeline.journey_maps.sections.value import is_refuted
 from cja_pipeline.journey_maps.suppress import SUPPRESS
+from cja_pipeline.kpis.catalogue import load_catalogue
 
 DAYS = 28
 WEEKS = 13
@@ -108,8 +109,9 @@ def _values(context: Context, kpi: str) -> list[dict[Any, Any]]:
 def judged(context: Context, row: dict[Any, Any], value: float | None) -> str:
     """The verdict; doubtful where the model that foretells the figure is refuted by what happened."""
     found = verdict(row, value)
-    foretold = str(row["kpi_id"]) in context.config.foretold and found in ("on", "near", "off")
-    return "doubtful" if foretold and is_refuted(context) else found
+    kpi = load_catalogue().kpis.get(str(row["kpi_id"]))
+    foretold = kpi is not None and load_catalogue().is_foretold(kpi)
+    return "doubtful" if foretold and found in ("on", "near", "off") and is_refuted(context) else found
 
 
 def verdict(row: dict[Any, Any], value: float | None) -> str:

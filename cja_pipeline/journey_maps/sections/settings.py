@@ -24,7 +24,6 @@ class MapConfig(StrictModel):
 
     period_days: int = Field(ge=7)
     kpis: list[ShownKpi] = Field(min_length=1, max_length=12)
-    foretold: tuple[str, ...] = ()
     touchpoints_per_stage: int = Field(ge=1, le=8)
     pains_per_stage: int = Field(ge=1, le=4)
     feelings_per_stage: int = Field(ge=1, le=6)
