@@ -57,10 +57,16 @@ def run_demo(
 
 
 def run_days(console: Console, start: dt.date, end: dt.date, job: str | None = None) -> bool:
-    """One run of a job (by default the nightly one) with progress lines."""
+    """One run of a job (by default the nightly one) with progress lines.
+
+    Raises:
+        ConfigError: a configuration file cannot be used, told before the first step instead of by a late one.
+    """
+    from cja_pipeline.doctor.configuration import require_usable
     from cja_pipeline.orchestration.jobs import NIGHTLY
     from cja_pipeline.orchestration.nightly import run_nights
 
+    require_usable()
     span = f"{start}" if start == end else f"{start} to {end}"
     console.print(f"  run for {span}", style="bold dim", highlight=False)
     began = time.perf_counter()

@@ -58,6 +58,19 @@ def test_another_world_is_not_overwritten(home: Path, small_world: Path) -> None
     assert "CJA_HOME" in answer.output
 
 
+def test_a_wrong_file_is_told_before_anything_runs(night_copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (night_copy / "config/kpis").mkdir(parents=True)
+    (night_copy / "config/kpis/own.yml").write_text("stage: purchase\nowner: team:a\nkpis: [{id: own}]\n")
+    monkeypatch.setenv("CJA_CONFIG", str(night_copy / "config"))
+    get_settings.cache_clear()
+    monkeypatch.setattr("cja_pipeline.orchestration.nightly.run_nights", lambda *_, **__: pytest.fail("ran"))
+    for command in ("run", "rebuild"):
+        answer = CliRunner().invoke(main, [command])
+        assert (answer.exit_code, "own.yml, line 3: kpis.0.label" in answer.output) == (1, True), (
+            answer.output
+        )
+
+
 def test_a_range_that_ends_before_it_begins_is_refused(home: Path) -> None:
     answer = CliRunner().invoke(main, ["run", "--from", "2026-03-07", "--to", "2026-03-01"])
     assert (answer.exit_code, "swap them" in answer.output) == (1, True)

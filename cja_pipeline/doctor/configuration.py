@@ -34,16 +34,27 @@ CLOSE = 0.9  # so alike are names of which one is a slip of the other
 
 def configuration_findings(place: Place) -> Iterator[Finding]:
     """Every file that cannot be used, with its line and cause, and every file that nothing reads."""
-    faults = [str(error) for check in _checks() if (error := _fault(check)) is not None]
-    if faults:
-        words = "\n".join(dict.fromkeys(faults))  # what one file lacks, another that names it may repeat
-        yield Finding("configuration", "problem", f"The configuration cannot be used: {words}")
+    try:
+        require_usable()
+    except ConfigError as error:
+        yield Finding("configuration", "problem", f"The configuration cannot be used: {error}")
     else:
         yield well(
             "configuration", f"{len(load_sources())} sources are configured, and every file can be used."
         )
     if place.settings.config is not None:
         yield from _unread(place.settings.config)
+
+
+def require_usable() -> None:
+    """Read every file as a night does.
+
+    Raises:
+        ConfigError: some cannot be used; the message names all of them, with line and cause.
+    """
+    faults = [str(error) for check in _checks() if (error := _fault(check)) is not None]
+    if faults:
+        raise ConfigError("\n".join(dict.fromkeys(faults)))  # what one file lacks, others that name it repeat
 
 
 def _checks() -> list[Callable[[], object]]:
